@@ -1,0 +1,260 @@
+"""Gerrit changes as the rules see them: projects and their kinds, branches, footers, references."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property, lru_cache
+
+MAIN_BRANCHES = frozenset({"master", "main"})
+RELEASE_BRANCH_PREFIX = "wmf/"
+CONFIG_PROJECT = "operations/mediawiki-config"
+
+CHANGE_ID = re.compile(r"I[0-9a-f]{40}\Z", re.IGNORECASE)
+_FOOTER = re.compile(r"([A-Za-z][A-Za-z0-9-]*):[ \t]*(.*\S)[ \t]*\Z")
+_CHERRY_PICK = re.compile(r"\(cherry picked from commit [0-9a-f]{7,40}\)\s*\Z", re.IGNORECASE)
+_DEPENDS_ON_ID = re.compile(r"I[0-9a-f]{7,40}\Z", re.IGNORECASE)
+_DEPENDS_ON_URL = re.compile(r"https?://\S+?/(?:\+/|c/|r/|#/c/)?(\d{1,9})(?:/\d+)?/?\Z", re.ASCII)
+
+
+class ProjectKind(StrEnum):
+    """What a project means for production (`policy.md`, "Kinds of project")."""
+
+    CODE = "code"
+    CONFIG = "config"
+    OTHER = "other"
+
+
+class ChangeStatus(StrEnum):
+    """Gerrit's own statuses."""
+
+    NEW = "NEW"
+    MERGED = "MERGED"
+    ABANDONED = "ABANDONED"
+
+
+class FileStatus(StrEnum):
+    """What a change does to a file, in git's letters."""
+
+    ADDED = "A"
+    MODIFIED = "M"
+    DELETED = "D"
+    RENAMED = "R"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedFile:
+    """One file of a change; `old_path` only where it was renamed."""
+
+    path: str
+    status: FileStatus = FileStatus.MODIFIED
+    old_path: str | None = None
+    lines_inserted: int = 0
+    lines_deleted: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """A Gerrit change at one patch set.
+
+    Attributes:
+        number: unique on the review server.
+        change_id: shared by the cherry-picks of one change.
+        message: the whole commit message, footers included.
+        parent: number of the change below it in its relation chain, None if there is none.
+        included_in: branches that contain it; a merged change is always in its own.
+        deployed: whether production runs it; None where that is not known.
+        labels: review label to its decisive vote.
+        diff: unified diff, empty where it is not known.
+    """
+
+    number: int
+    project: str
+    branch: str
+    change_id: str
+    subject: str = ""
+    message: str = ""
+    status: ChangeStatus = ChangeStatus.NEW
+    work_in_progress: bool = False
+    owner: str = ""
+    uploader: str = ""
+    parent: int | None = None
+    included_in: frozenset[str] = frozenset()
+    deployed: bool | None = None
+    labels: Mapping[str, int] = field(default_factory=dict)
+    files: tuple[ChangedFile, ...] = ()
+    diff: str = ""
+
+    @cached_property
+    def kind(self) -> ProjectKind:
+        """The kind of its project."""
+        return project_kind(self.project)
+
+    @cached_property
+    def key(self) -> str:
+        """Its Change-Id in the one spelling that may be compared."""
+        return folded_change_id(self.change_id)
+
+    @property
+    def is_code(self) -> bool:
+        """Whether it is MediaWiki code, which rides the train."""
+        return self.kind is ProjectKind.CODE
+
+    @property
+    def is_config(self) -> bool:
+        """Whether it is production configuration, which never rides the train."""
+        return self.kind is ProjectKind.CONFIG
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether it is merged on its branch (which is not the same as deployed)."""
+        return self.status is ChangeStatus.MERGED
+
+    @property
+    def is_on_main(self) -> bool:
+        """Whether its branch is the main branch of its project."""
+        return self.branch in MAIN_BRANCHES
+
+    @property
+    def is_on_release(self) -> bool:
+        """Whether its branch is a release branch."""
+        return self.branch.startswith(RELEASE_BRANCH_PREFIX)
+
+    @cached_property
+    def branches(self) -> frozenset[str]:
+        """The branches that contain it."""
+        return self.included_in | {self.branch} if self.is_merged else self.included_in
+
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """Every path that it touches, old names of renamed files included."""
+        return tuple(
+            path for file in self.files for path in (file.path, file.old_path) if path is not None
+        )
+
+    @cached_property
+    def directories(self) -> frozenset[str]:
+        """The names of all directories on its paths."""
+        return frozenset(part for path in self.paths for part in path.split("/")[:-1])
+
+    @cached_property
+    def depends_on(self) -> tuple[str, ...]:
+        """What its `Depends-On` footers name, each once, in order: Change-Ids or numbers.
+
+        A Change-Id is folded and may be abbreviated to seven digits or more; an address of the
+        review server is reduced to its change number.
+        """
+        if "epends-" not in self.message and "EPENDS-" not in self.message:
+            return ()
+        named = (
+            _depends_on_reference(value)
+            for name, value in footers(self.message)
+            if name == "depends-on"
+        )
+        return tuple(dict.fromkeys(reference for reference in named if reference))
+
+    @cached_property
+    def touches_l10n(self) -> bool:
+        """Whether it makes the localisation cache be built again (as `scap backport` warns)."""
+        return not self.is_config and not self.directories.isdisjoint(("i18n", "languages"))
+
+    @cached_property
+    def is_beta_only(self) -> bool:
+        """Whether only the Beta Cluster sees it: merged, never synced, takes no slot."""
+        return (
+            self.is_config
+            and bool(self.paths)
+            and all(path.endswith("-labs.php") or path.startswith("tests/") for path in self.paths)
+        )
+
+    def __str__(self) -> str:
+        """Name it in a sentence: number and the last part of its project."""
+        return f"{self.number} ({self.project.rpartition('/')[2]})"
+
+
+@lru_cache(maxsize=4096)
+def project_kind(project: str) -> ProjectKind:
+    """Return the kind of a project by its path on the review server."""
+    if project == CONFIG_PROJECT:
+        return ProjectKind.CONFIG
+    if project in {"mediawiki/core", "mediawiki/vendor"}:
+        return ProjectKind.CODE
+    if re.match(r"mediawiki/(extensions|skins)/.", project):
+        return ProjectKind.CODE
+    return ProjectKind.OTHER
+
+
+def release_branch(version: str) -> str:
+    """Return the branch of a version."""
+    return RELEASE_BRANCH_PREFIX + version
+
+
+def folded_change_id(change_id: str) -> str:
+    """Return a Change-Id in the one spelling that may be compared."""
+    return "I" + change_id[1:].lower()
+
+
+def footers(message: str) -> Iterator[tuple[str, str]]:
+    """Yield name (lower case) and value of each footer: the `Name: value` lines of the last paragraph.
+
+    A paragraph that only says where the change was cherry-picked from does not count as the last.
+    """
+    paragraphs = [part for part in re.split(r"\n[ \t]*(?:\n[ \t]*)+", message.strip()) if part]
+    while len(paragraphs) > 1 and all(
+        _CHERRY_PICK.match(line.strip()) for line in paragraphs[-1].split("\n")
+    ):
+        paragraphs.pop()
+    for line in paragraphs[-1].split("\n") if paragraphs else ():
+        if match := _FOOTER.match(line.strip()):
+            yield match[1].lower(), match[2]
+
+
+def _depends_on_reference(value: str) -> str | None:
+    if _DEPENDS_ON_ID.match(value):
+        return folded_change_id(value)
+    if match := _DEPENDS_ON_URL.match(value):
+        return str(int(match[1]))
+    return None
+
+
+class ChangeSet:
+    """All changes that are known, requested or not, with the look-ups the rules need."""
+
+    def __init__(self, changes: Iterable[Change]) -> None:
+        self._by_number = {change.number: change for change in changes}
+        self._by_key: dict[str, list[Change]] = {}
+        for change in sorted(self._by_number.values(), key=lambda change: change.number):
+            self._by_key.setdefault(change.key, []).append(change)
+
+    def __getitem__(self, number: int) -> Change:
+        return self._by_number[number]
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._by_number
+
+    def __iter__(self) -> Iterator[Change]:
+        return iter(self._by_number.values())
+
+    def __len__(self) -> int:
+        return len(self._by_number)
+
+    def get(self, number: int) -> Change | None:
+        """Return the change with this number, None if it is not known."""
+        return self._by_number.get(number)
+
+    def named(self, reference: str) -> tuple[Change, ...]:
+        """Return every change that a `Depends-On` value names, by number; empty if none is known."""
+        if not reference.startswith("I"):
+            change = self._by_number.get(int(reference))
+            return (change,) if change is not None else ()
+        if len(reference) == 41:
+            return tuple(self._by_key.get(reference, ()))
+        matching = sorted(key for key in self._by_key if key.startswith(reference))
+        return tuple(self._by_key[matching[0]]) if len(matching) == 1 else ()
+
+    def siblings(self, change: Change) -> tuple[Change, ...]:
+        """Return the cherry-picks of a change, itself included: same Change-Id and project."""
+        family = self._by_key[change.key]
+        if len(family) == 1:
+            return (change,)
+        return tuple(other for other in family if other.project == change.project)
