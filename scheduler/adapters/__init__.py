@@ -1,0 +1,1 @@
+"""The outside world: documents, the review system, calendars, notifications."""

@@ -1,0 +1,549 @@
+"""The plan document: a window as JSON, in and out (`swat-plan/1`, `swat-plan-result/1`).
+
+Bots, CI, tests and the web app's "download" and "replay" use it. Unknown keys, wrong types and
+contradictions are refused with the place in the document, so that typing errors show.
+"""
+
+import json
+import re
+from bisect import insort
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields, replace
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from scheduler.domain.backports import Backport, Kind, Mark, Urgency
+from scheduler.domain.changes import (
+    CHANGE_ID,
+    Change,
+    ChangedFile,
+    ChangeSet,
+    ChangeStatus,
+    FileStatus,
+)
+from scheduler.domain.planning.plan import Plan, PlanInput
+from scheduler.domain.policy.numbers import Numbers, numbers_in_force
+from scheduler.domain.policy.rules import RULES_BY_ID
+from scheduler.domain.production import Arrival, Production, ScheduledVersion
+from scheduler.domain.statements import OnlyFirst, Statement, StatementKind
+from scheduler.domain.windows import Freeze, FreezeScope, Window
+
+FORMAT = "swat-plan/1"
+RESULT_FORMAT = "swat-plan-result/1"
+ERROR_FORMAT = "swat-plan-error/1"
+
+_TIME = re.compile(
+    r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}([.,]\d{1,6})?)?(Z|[+-]\d{2}(:?\d{2})?)\Z",
+    re.ASCII | re.IGNORECASE,
+)
+_FIRST_YEAR, _LAST_YEAR = 1970, 2999
+_LARGEST_NUMBER = 2**53
+_LARGEST_POLICY_NUMBER = 100_000
+
+
+class UnusableDocument(ValueError):
+    """The document cannot be planned.
+
+    Attributes:
+        pointer: where in the document, as a JSON pointer; empty for the whole.
+        message: what is wrong, in one line.
+    """
+
+    def __init__(self, pointer: str, message: str) -> None:
+        super().__init__(f"{pointer or '/'}: {message}")
+        self.pointer = pointer
+        self.message = message
+
+
+def _time(value: object) -> datetime:
+    if not isinstance(value, str) or not _TIME.match(value):
+        raise ValueError("is not an ISO 8601 time with a zone, such as 2015-10-26T23:00:00Z")
+    try:
+        moment = datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ValueError("is not a time of the calendar") from error
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise ValueError(f"lies outside the years {_FIRST_YEAR} to {_LAST_YEAR}")
+    return moment
+
+
+def _change_id(value: object) -> object:
+    if isinstance(value, str) and not CHANGE_ID.match(value):
+        raise ValueError("is not a Change-Id: I and 40 hexadecimal digits")
+    return value
+
+
+def _rule_id(value: object) -> object:
+    if isinstance(value, str) and value not in RULES_BY_ID:
+        raise ValueError("is not the id of a rule")
+    return value
+
+
+Time = Annotated[datetime, BeforeValidator(_time)]
+Number = Annotated[int, Field(ge=0, le=_LARGEST_NUMBER)]
+PolicyNumber = Annotated[int, Field(ge=0, le=_LARGEST_POLICY_NUMBER)]
+Name = Annotated[str, Field(min_length=1)]
+RuleId = Annotated[str, BeforeValidator(_rule_id)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Policy(_Part):
+    max_patches: PolicyNumber | None = None
+    multi_sync_ban: bool | None = None
+    minutes_per_patch: PolicyNumber | None = None
+    l10n_extra_minutes: PolicyNumber | None = None
+    beta_only_minutes: PolicyNumber | None = None
+    last_start_minute: PolicyNumber | None = None
+    train_horizon_hours: PolicyNumber | None = None
+    coupled_train_horizon_hours: PolicyNumber | None = None
+
+
+class _Window(_Part):
+    start: Time
+    end: Time
+
+
+class _Scheduled(_Part):
+    version: Name
+    cut: Time | None = None
+    promotions: dict[str, Time] = {}
+
+
+class _Train(_Part):
+    checked_out: list[Name] = []
+    live: dict[str, Name] = {}
+    schedule: list[_Scheduled] = []
+
+
+class _Freeze(_Part):
+    from_: Time = Field(alias="from")
+    to: Time
+    scope: Literal["all", "normal"] = "all"
+    reason: str = ""
+
+
+class _File(_Part):
+    path: Name
+    status: Literal["A", "M", "D", "R"] = "M"
+    old_path: str | None = None
+    lines_inserted: Number = 0
+    lines_deleted: Number = 0
+
+
+class _Change(_Part):
+    number: Number
+    project: Name
+    branch: Name
+    change_id: Annotated[str, BeforeValidator(_change_id)]
+    subject: str = ""
+    message: str | None = None
+    status: Literal["NEW", "MERGED", "ABANDONED"] = "NEW"
+    work_in_progress: bool = False
+    owner: str = ""
+    uploader: str = ""
+    parent: Number | None = None
+    included_in: list[str] = []
+    deployed: bool | None = None
+    labels: dict[str, int] = {}
+    files: list[_File] = []
+    diff: str = ""
+
+
+class _Backport(_Part):
+    change: Number
+    requester: str = ""
+    approved: bool = False
+    submitted_at: Time | None = None
+    kind: Literal["regression", "bug", "config", "maintenance"] = "bug"
+    urgency: Literal["unbreak-now", "high", "normal", "low"] = "normal"
+    present: bool = True
+    place: Number | None = None
+    marks: list[
+        Literal["security", "new-extension", "schema-change", "revert", "low-risk", "test-plan"]
+    ] = []
+    criteria: list[str] = []
+    acknowledged: list[RuleId] = []
+    overridden: list[RuleId] = []
+
+
+class _Statement(_Part):
+    first: Number
+    then: Number
+    kind: Literal["before", "together", "unrelated"] = "before"
+    only_first: Literal["nothing", "degraded", "outage"] = "nothing"
+    by: str = ""
+
+
+class _Document(_Part):
+    format: Literal["swat-plan/1"]
+    now: Time | None = None
+    policy: _Policy = _Policy()
+    window: _Window
+    train: _Train = _Train()
+    freezes: list[_Freeze] = []
+    changes: list[_Change]
+    backports: list[_Backport]
+    statements: list[_Statement] = []
+    order: list[list[Number]] | None = None
+
+
+def parse(text: str) -> PlanInput:
+    """Read a plan document.
+
+    Raises:
+        UnusableDocument: it is not JSON, not a plan document, or contradicts itself.
+    """
+    try:
+        raw = json.loads(text, object_pairs_hook=_without_repetition, parse_constant=_no_constant)
+    except RecursionError as error:
+        raise UnusableDocument("", "is nested too deeply") from error
+    except ValueError as error:
+        raise UnusableDocument("", f"is not JSON: {_one_line(str(error))}") from error
+    if not isinstance(raw, dict):
+        raise UnusableDocument("", "is not a JSON object")
+    try:
+        document = _Document.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise UnusableDocument(_pointer(first["loc"]), _said(first)) from error
+    except RecursionError as error:
+        raise UnusableDocument("", "is nested too deeply") from error
+    _check(document)
+    return _plan_input(document)
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} stands twice in one object")
+    return found
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:300]
+
+
+def _pointer(parts: Iterable[str | int]) -> str:
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in parts)
+
+
+def _said(error: Mapping[str, Any]) -> str:
+    kinds = {
+        "missing": "is required",
+        "extra_forbidden": "is not a key of the plan document",
+    }
+    message = kinds.get(error["type"]) or error["msg"].removeprefix("Value error, ")
+    return _one_line(message[0].lower() + message[1:])
+
+
+def _check(document: _Document) -> None:
+    """Refuse what the shape alone cannot see."""
+    if document.window.end < document.window.start:
+        raise UnusableDocument("/window/end", "lies before the window's start")
+    for place, freeze in enumerate(document.freezes):
+        if freeze.to < freeze.from_:
+            raise UnusableDocument(f"/freezes/{place}/to", "lies before the freeze's start")
+    checked_out = set(document.train.checked_out)
+    if len(checked_out) != len(document.train.checked_out):
+        raise UnusableDocument("/train/checked_out", "names a version twice")
+    for group, version in document.train.live.items():
+        if version not in checked_out:
+            pointer = _pointer(("train", "live", group))
+            raise UnusableDocument(pointer, f"{version} is live but not checked out")
+    known: set[int] = set()
+    for place, change in enumerate(document.changes):
+        if change.number in known:
+            raise UnusableDocument(f"/changes/{place}/number", f"{change.number} stands twice")
+        known.add(change.number)
+    booked: set[int] = set()
+    for place, backport in enumerate(document.backports):
+        pointer = f"/backports/{place}/change"
+        _must_know(backport.change, known, pointer)
+        if backport.change in booked:
+            raise UnusableDocument(pointer, f"{backport.change} is booked twice")
+        booked.add(backport.change)
+    for place, statement in enumerate(document.statements):
+        _must_know(statement.first, known, f"/statements/{place}/first")
+        _must_know(statement.then, known, f"/statements/{place}/then")
+        if statement.first == statement.then:
+            raise UnusableDocument(f"/statements/{place}", "is about one change and itself")
+    ordered: set[int] = set()
+    for place, step in enumerate(document.order or ()):
+        for member, number in enumerate(step):
+            pointer = f"/order/{place}/{member}"
+            _must_know(number, known, pointer)
+            if number in ordered:
+                raise UnusableDocument(pointer, f"{number} stands twice in the order")
+            ordered.add(number)
+
+
+def _must_know(number: int, known: set[int], pointer: str) -> None:
+    if number not in known:
+        raise UnusableDocument(pointer, f"names change {number}, which is not among the changes")
+
+
+def _plan_input(document: _Document) -> PlanInput:
+    window = Window(document.window.start, document.window.end)
+    now = document.now or window.start
+    given = document.policy.model_dump(exclude_none=True)
+    return PlanInput(
+        now=now,
+        window=window,
+        numbers=replace(numbers_in_force(window.start), **given),
+        changes=ChangeSet(_change(change) for change in document.changes),
+        backports=tuple(_backport(backport, now) for backport in document.backports),
+        production=Production(
+            checked_out=tuple(document.train.checked_out),
+            live=document.train.live,
+            schedule=tuple(
+                ScheduledVersion(scheduled.version, scheduled.cut, scheduled.promotions)
+                for scheduled in document.train.schedule
+            ),
+        ),
+        freezes=tuple(
+            Freeze(freeze.from_, freeze.to, FreezeScope(freeze.scope), freeze.reason)
+            for freeze in document.freezes
+        ),
+        statements=tuple(
+            Statement(s.first, s.then, StatementKind(s.kind), OnlyFirst(s.only_first), s.by)
+            for s in document.statements
+        ),
+        order=tuple(tuple(step) for step in document.order) if document.order else None,
+    )
+
+
+def _change(given: _Change) -> Change:
+    return Change(
+        number=given.number,
+        project=given.project,
+        branch=given.branch,
+        change_id=given.change_id,
+        subject=given.subject,
+        message=given.subject if given.message is None else given.message,
+        status=ChangeStatus(given.status),
+        work_in_progress=given.work_in_progress,
+        owner=given.owner,
+        uploader=given.uploader,
+        parent=given.parent,
+        included_in=frozenset(given.included_in),
+        deployed=given.deployed,
+        labels=given.labels,
+        files=tuple(
+            ChangedFile(
+                file.path,
+                FileStatus(file.status),
+                file.old_path,
+                file.lines_inserted,
+                file.lines_deleted,
+            )
+            for file in given.files
+        ),
+        diff=given.diff,
+    )
+
+
+def _backport(given: _Backport, now: datetime) -> Backport:
+    return Backport(
+        change=given.change,
+        requester=given.requester,
+        submitted_at=given.submitted_at or now,
+        approved=given.approved,
+        kind=Kind(given.kind),
+        urgency=Urgency.of(given.urgency),
+        present=given.present,
+        place=given.place,
+        marks=frozenset(Mark(mark) for mark in given.marks),
+        criteria=frozenset(given.criteria),
+        acknowledged=frozenset(given.acknowledged),
+        overridden=frozenset(given.overridden),
+    )
+
+
+def time_text(moment: datetime) -> str:
+    """Return a moment as the document writes it: UTC, ending in Z."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def render(plan: Plan) -> dict[str, Any]:
+    """Return a plan as the result document, ready for JSON."""
+    return {
+        "format": RESULT_FORMAT,
+        "queue": [
+            {
+                "position": step.position,
+                "changes": list(step.changes),
+                "starts": time_text(step.starts),
+                "minutes": step.minutes,
+                "because": [asdict(because) for because in step.because],
+            }
+            for step in plan.queue
+        ],
+        "elsewhere": [
+            {
+                "change": row.change,
+                "place": row.place.slug,
+                "rule": row.rule,
+                "version": row.arrival.version if row.arrival else None,
+                "arrives": _arrives(row.arrival),
+            }
+            for row in plan.elsewhere
+        ],
+        "findings": [
+            {
+                "change": found.change,
+                "rule": found.rule,
+                "level": found.level.value,
+                "lifted": found.lifted,
+                "message": found.message,
+                "changes": list(found.changes),
+            }
+            for found in plan.findings
+        ],
+        "questions": [
+            {
+                "changes": list(question.changes),
+                "points": question.points,
+                "advice": question.advice,
+                "first": question.first,
+                "evidence": [
+                    {**asdict(evidence), "names": list(evidence.names)}
+                    for evidence in question.evidence
+                ],
+            }
+            for question in plan.questions
+        ],
+        "states": _states(plan),
+        "rollback": [list(members) for members in plan.rollback],
+        "leftovers": list(plan.leftovers),
+    }
+
+
+def _arrives(arrival: Arrival | None) -> dict[str, str] | None:
+    if arrival is None:
+        return None
+    return {group: time_text(at) for group, at in arrival.groups.items()}
+
+
+def _states(plan: Plan) -> list[dict[str, Any]]:
+    live: list[int] = []
+    states = []
+    for state in plan.states:
+        for number in state.added:
+            insort(live, number)
+        states.append(
+            {
+                "after": state.after,
+                "live": list(live),
+                "safe": state.safe,
+                "broken": [
+                    {"rule": breach.rule, "change": breach.change, "text": breach.text}
+                    for breach in state.broken
+                ],
+            }
+        )
+    return states
+
+
+def document_of(given: PlanInput) -> dict[str, Any]:
+    """Return a window as a plan document that `parse` reads back to the same plan."""
+    return {
+        "format": FORMAT,
+        "now": time_text(given.now),
+        "policy": {field.name: getattr(given.numbers, field.name) for field in fields(Numbers)},
+        "window": {"start": time_text(given.window.start), "end": time_text(given.window.end)},
+        "train": {
+            "checked_out": list(given.production.checked_out),
+            "live": dict(sorted(given.production.live.items())),
+            "schedule": [
+                {
+                    "version": scheduled.version,
+                    "cut": time_text(scheduled.cut) if scheduled.cut else None,
+                    "promotions": {
+                        group: time_text(at) for group, at in sorted(scheduled.promotions.items())
+                    },
+                }
+                for scheduled in given.production.schedule
+            ],
+        },
+        "freezes": [
+            {
+                "from": time_text(freeze.start),
+                "to": time_text(freeze.end),
+                "scope": freeze.scope.value,
+                "reason": freeze.reason,
+            }
+            for freeze in given.freezes
+        ],
+        "changes": [
+            _change_document(change) for change in sorted(given.changes, key=lambda c: c.number)
+        ],
+        "backports": [
+            {
+                "change": asked.change,
+                "requester": asked.requester,
+                "approved": asked.approved,
+                "submitted_at": time_text(asked.submitted_at),
+                "kind": asked.kind.value,
+                "urgency": asked.urgency.slug,
+                "present": asked.present,
+                "place": asked.place,
+                "marks": sorted(mark.value for mark in asked.marks),
+                "criteria": sorted(asked.criteria),
+                "acknowledged": sorted(asked.acknowledged),
+                "overridden": sorted(asked.overridden),
+            }
+            for asked in given.backports
+        ],
+        "statements": [
+            {
+                "first": said.first,
+                "then": said.then,
+                "kind": said.kind.value,
+                "only_first": said.only_first.value,
+                "by": said.by,
+            }
+            for said in sorted(given.statements)
+        ],
+        **({"order": [list(step) for step in given.order]} if given.order else {}),
+    }
+
+
+def _change_document(change: Change) -> dict[str, Any]:
+    return {
+        "number": change.number,
+        "project": change.project,
+        "branch": change.branch,
+        "change_id": change.change_id,
+        "subject": change.subject,
+        "message": change.message,
+        "status": change.status.value,
+        "work_in_progress": change.work_in_progress,
+        "owner": change.owner,
+        "uploader": change.uploader,
+        "parent": change.parent,
+        "included_in": sorted(change.included_in),
+        "deployed": change.deployed,
+        "labels": dict(sorted(change.labels.items())),
+        "files": [
+            {
+                "path": file.path,
+                "status": file.status.value,
+                "old_path": file.old_path,
+                "lines_inserted": file.lines_inserted,
+                "lines_deleted": file.lines_deleted,
+            }
+            for file in change.files
+        ],
+        "diff": change.diff,
+    }

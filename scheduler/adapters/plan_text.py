@@ -1,0 +1,62 @@
+"""A plan for people to read in a terminal."""
+
+from collections.abc import Iterator
+
+from scheduler.domain.changes import ChangeSet
+from scheduler.domain.planning.plan import Plan, PlanInput
+from scheduler.domain.policy.findings import Finding
+
+
+def plan_text(given: PlanInput, plan: Plan) -> str:
+    """Return the queue and everything that explains it, as plain text."""
+    return "\n".join(_lines(given, plan)) + "\n"
+
+
+def _lines(given: PlanInput, plan: Plan) -> Iterator[str]:
+    changes = given.changes
+    minutes = sum(step.minutes for step in plan.queue)
+    yield (
+        f"Window {given.window.start:%d %b %Y %H:%M} to {given.window.end:%H:%M} UTC: "
+        f"{len(plan.queue)} steps, {minutes} of {given.window.minutes:g} minutes"
+    )
+    for step in plan.queue:
+        yield ""
+        yield f"{step.position:>3}. {step.starts:%H:%M}  {step.minutes} min"
+        for number in step.changes:
+            yield f"     {_named(changes, number)}"
+        for because in step.because:
+            yield f"     because {because.text}"
+    if not plan.queue:
+        yield "Nothing can go out."
+    for question in plan.questions:
+        low, high = question.changes
+        yield ""
+        yield f"Question: how do {changes[low]} and {changes[high]} belong together?"
+        for evidence in question.evidence:
+            yield f"     {evidence.text} ({evidence.points} points)"
+    by_change: dict[int, list[Finding]] = {}
+    for found in plan.findings:
+        by_change.setdefault(found.change, []).append(found)
+    for row in plan.elsewhere:
+        yield ""
+        yield f"{row.place.slug}: {_named(changes, row.change)}"
+        for found in by_change.get(row.change, ()):
+            lifted = ", lifted" if found.lifted else ""
+            yield f"     {found.level} {found.rule}{lifted}: {found.message}"
+    yield ""
+    yield "Production after each step:"
+    for state in plan.states:
+        added = " + ".join(str(number) for number in state.added) or "as it is now"
+        yield f"{state.after:>3}. {added}: {'safe' if state.safe else 'BROKEN'}"
+        for breach in state.broken:
+            yield f"     {breach.text}"
+    if plan.leftovers:
+        yield ""
+        yield "Merged but not deployed, to be dealt with first: " + ", ".join(
+            str(number) for number in plan.leftovers
+        )
+
+
+def _named(changes: ChangeSet, number: int) -> str:
+    change = changes[number]
+    return f"{number}  {change.project}  {change.branch}  {change.subject}"

@@ -1,0 +1,1 @@
+"""In what order, and is production safe after every single step?"""

@@ -1,0 +1,89 @@
+"""A deterministic topological order of bundles, as close to the published one as it can be."""
+
+import heapq
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from scheduler.domain.backports import Backport, Urgency
+from scheduler.domain.changes import ChangeSet
+from scheduler.domain.planning.edges import Edges
+
+_NO_PLACE = 1 << 62
+
+Key = tuple[int, int, bool, datetime, int]
+
+
+def deploy_order(
+    going: Collection[int], edges: Edges, backports: Mapping[int, Backport], changes: ChangeSet
+) -> list[tuple[int, ...]]:
+    """Return the steps, each a bundle of change numbers in ascending order.
+
+    Whenever several could come next, the smallest of (place given before, urgency, beta-only last,
+    booking time, number) goes; a bundle counts by its smallest member. What an urgent one needs is
+    as urgent. Edges to changes that do not go are ignored. `going` must be free of circles.
+    """
+    bundle = edges.bundles.of
+    members: dict[int, list[int]] = {}
+    for number in sorted(going):
+        members.setdefault(bundle(number), []).append(number)
+    after: dict[int, dict[int, None]] = {}
+    waits_for = dict.fromkeys(members, 0)
+    for then in sorted(going):
+        firsts = edges.firsts.get(then)
+        if firsts:
+            for first in firsts:
+                if first in going and bundle(then) not in after.setdefault(bundle(first), {}):
+                    after[bundle(first)][bundle(then)] = None
+                    waits_for[bundle(then)] += 1
+    urgency = _urgencies(members, after, waits_for, backports)
+
+    def key(name: int) -> Key:
+        best: Key | None = None
+        for number in members[name]:
+            asked = backports[number]
+            own: Key = (
+                _NO_PLACE if asked.place is None else asked.place,
+                urgency[name] if name in urgency else asked.urgency,
+                changes[number].is_beta_only,
+                asked.submitted_at,
+                number,
+            )
+            if best is None or own < best:
+                best = own
+        assert best is not None  # noqa: S101 - a bundle has members
+        return best
+
+    ready = [(key(name), name) for name, count in waits_for.items() if count == 0]
+    heapq.heapify(ready)
+    order = []
+    while ready:
+        _, name = heapq.heappop(ready)
+        order.append(tuple(members[name]))
+        for following in after.get(name, ()):
+            waits_for[following] -= 1
+            if waits_for[following] == 0:
+                heapq.heappush(ready, (key(following), following))
+    return order
+
+
+def _urgencies(
+    members: Mapping[int, list[int]],
+    after: Mapping[int, Mapping[int, None]],
+    waits_for: Mapping[int, int],
+    backports: Mapping[int, Backport],
+) -> dict[int, Urgency]:
+    """Return the urgency of each bundle that something needs: the highest of it and of all those."""
+    if not after:
+        return {}
+    count = dict(waits_for)
+    order = [name for name, needs in count.items() if needs == 0]
+    for name in order:
+        for following in after.get(name, ()):
+            count[following] -= 1
+            if count[following] == 0:
+                order.append(following)
+    highest: dict[int, Urgency] = {}
+    for name in reversed(order):
+        own = min(backports[number].urgency for number in members[name])
+        highest[name] = min((own, *(highest[following] for following in after.get(name, ()))))
+    return {name: highest[name] for name in after}
