@@ -167,9 +167,13 @@ class Change:
             and all(path.endswith("-labs.php") or path.startswith("tests/") for path in self.paths)
         )
 
-    def __str__(self) -> str:
-        """Name it in a sentence: number and the last part of its project."""
+    @cached_property
+    def name(self) -> str:
+        """Its name in a sentence: number and the last part of its project."""
         return f"{self.number} ({self.project.rpartition('/')[2]})"
+
+    def __str__(self) -> str:
+        return self.name
 
 
 @lru_cache(maxsize=4096)

@@ -62,7 +62,9 @@ class Problem:
         return " → ".join([*numbers, last])
 
 
-def is_relevant(viewer: Change, needed: Change, family: Iterable[Change], production: Production) -> bool:
+def is_relevant(
+    viewer: Change, needed: Change, family: Iterable[Change], production: Production
+) -> bool:
     """Return whether a declared dependency matters, seen from the change that declares it.
 
     Args:
@@ -176,7 +178,11 @@ class Dependencies:
             self._complain(viewer, "dependency-work-in-progress", needed)
         if not link.relevant:
             return
-        self._judge_state(viewer, needed, must_be_booked=link.is_parent or not needed.is_on_main or needed.is_config)
+        self._judge_state(
+            viewer,
+            needed,
+            must_be_booked=link.is_parent or not needed.is_on_main or needed.is_config,
+        )
         if needed.is_code and needed.is_on_main:
             if viewer.is_config:
                 self._judge_versions(viewer, needed)
@@ -299,7 +305,9 @@ class Dependencies:
             last = way[last][0]
         _, target, branches = next(found for found in self._local[last] if found[0] == rule)
         elided = max(way[number][1] + 1 - len(chain) - 1, 0)
-        return Problem(rule, (*chain, *(() if last == chain[-1] else (last,))), target, branches, elided)
+        return Problem(
+            rule, (*chain, *(() if last == chain[-1] else (last,))), target, branches, elided
+        )
 
     def circles_below(self) -> dict[int, tuple[int, ...]]:
         """Return, for each requested change whose way runs into a circle, the nearest such circle.

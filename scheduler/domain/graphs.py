@@ -119,6 +119,8 @@ class Groups:
 
     def of(self, number: int) -> int:
         """Return the smallest number of its group: itself where it was never joined."""
+        if number not in self._parent:
+            return number
         root = number
         while (above := self._parent.get(root, root)) != root:
             root = above

@@ -93,7 +93,9 @@ _REFUSALS = {
 }
 
 
-def relations_of(username: str, *, requester: str, owner: str, uploader: str) -> frozenset[Relation]:
+def relations_of(
+    username: str, *, requester: str, owner: str, uploader: str
+) -> frozenset[Relation]:
     """Return what a person is to a backport; an empty account name is related to nothing."""
     held = {Relation.REQUESTER: requester, Relation.OWNER: owner, Relation.UPLOADER: uploader}
     return frozenset(relation for relation, name in held.items() if name and name == username)

@@ -58,14 +58,15 @@ class Question:
 
 def bugs(change: Change) -> tuple[str, ...]:
     """Return the tasks that a change is about, each once."""
-    if "T" not in change.message:
-        return ()
     return tuple(dict.fromkeys(task.upper() for task in _BUG.findall(change.message)))
 
 
 def mentioned_ids(change: Change) -> tuple[str, ...]:
     """Return the Change-Ids that a message names in prose, folded, perhaps abbreviated."""
-    if "I" not in change.message and "i" not in change.message:
+    named = _MENTIONED.findall(change.message)
+    if len(named) <= len(change.depends_on) + 1 and all(
+        "I" + digits.lower() in {change.key, *change.depends_on} for digits in named
+    ):
         return ()
     prose = "\n".join(
         line

@@ -48,9 +48,7 @@ class Edges:
         self._together: dict[int, list[Because]] = defaultdict(list)
         self._changes = changes
         inside = frozenset(requested)
-        said = sorted(
-            s for s in set(statements) if s.first in inside and s.then in inside
-        )
+        said = sorted(s for s in set(statements) if s.first in inside and s.then in inside)
         for statement in said:
             if statement.kind is StatementKind.TOGETHER:
                 self._bundle(statement)
@@ -83,7 +81,7 @@ class Edges:
                 reason = "parent" if link.is_parent else "dependency"
                 name = "is built on" if link.is_parent else "depends on"
                 through = "" if link.to.number == first else f", through {link.to.number}"
-                text = f"{self._changes[then]} {name} {self._changes[first]}{through}"
+                text = f"{self._changes[then].name} {name} {self._changes[first]}{through}"
                 self._add(first, then, Because(reason, first, text))
 
     def _add_stated(self, statement: Statement) -> None:

@@ -58,9 +58,12 @@ def fit(
     minute = 0
     length = window.minutes
 
+    def cost(step: tuple[int, ...]) -> tuple[int, int]:
+        members = [changes[number] for number in step]
+        return sum(not change.is_beta_only for change in members), minutes_of(members, numbers)
+
     def lacks(step: tuple[int, ...]) -> dict[str, Objection]:
-        slots = sum(not changes[number].is_beta_only for number in step)
-        minutes = minutes_of((changes[number] for number in step), numbers)
+        slots, minutes = cost(step)
         found = {}
         if slots and used_slots + slots > numbers.max_patches:
             found["over-capacity"] = Objection(
@@ -78,9 +81,9 @@ def fit(
         step = _without_overflow(bundle, edges, backports, result, lacks)
         if not step:
             continue
-        minutes = minutes_of((changes[number] for number in step), numbers)
+        slots, minutes = cost(step)
         result.steps.append((step, minute, minutes))
-        used_slots += sum(not changes[number].is_beta_only for number in step)
+        used_slots += slots
         minute += minutes
     return result
 

@@ -1,7 +1,7 @@
 """A deterministic topological order of bundles, as close to the published one as it can be."""
 
 import heapq
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 
 from scheduler.domain.backports import Backport, Urgency
@@ -14,7 +14,7 @@ Key = tuple[int, int, bool, datetime, int]
 
 
 def deploy_order(
-    going: Collection[int], edges: Edges, backports: Mapping[int, Backport], changes: ChangeSet
+    going: frozenset[int], edges: Edges, backports: Mapping[int, Backport], changes: ChangeSet
 ) -> list[tuple[int, ...]]:
     """Return the steps, each a bundle of change numbers in ascending order.
 

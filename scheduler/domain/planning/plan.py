@@ -134,7 +134,7 @@ class _Planning:
     def plan(self) -> Plan:
         self._judge()
         self._keep_out_what_needs_them()
-        going = [number for number in self.numbers if number not in self.out]
+        going = frozenset(number for number in self.numbers if number not in self.out)
         order = deploy_order(going, self.edges, self.backports, self.changes)
         fitted = fit(
             order, self.edges, self.backports, self.changes, self.given.numbers, self.given.window

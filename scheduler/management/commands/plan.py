@@ -19,7 +19,9 @@ UNUSABLE = 2
 class Command(BaseCommand):
     """Read plan documents, print the plans."""
 
-    help = "Plan a window from a JSON document (FILE, or - for standard input) and print the result."
+    help = (
+        "Plan a window from a JSON document (FILE, or - for standard input) and print the result."
+    )
     requires_system_checks: list[str] = []  # it needs nothing of the installation
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -54,9 +56,7 @@ class Command(BaseCommand):
     def _print(self, text: str) -> None:
         self.stdout.write(text.encode("utf-8", "replace").decode(), ending="")
 
-    def _refuse(
-        self, file: str, problem: UnusableDocument, *, several: bool, text: bool
-    ) -> None:
+    def _refuse(self, file: str, problem: UnusableDocument, *, several: bool, text: bool) -> None:
         message = f"{file}: {problem}".encode("ascii", "backslashreplace").decode()
         self.stderr.write(" ".join(message.split()))
         if several and not text:

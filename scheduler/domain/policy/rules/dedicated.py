@@ -44,23 +44,32 @@ def multi_sync(facts: Facts) -> Objection | None:
 
 RULES = (
     Rule(
-        "schema-change", Level.MUST, Place.DEDICATED,
+        "schema-change",
+        Level.MUST,
+        Place.DEDICATED,
         "A path ends in .sql or lies in a directory named sql, schema or schema-changes, "
         "or it is marked so.",
         "Schedule a dedicated window with a database administrator.",
-        "Deployments/Inclusion criteria (Wikitech)", schema_change,
+        "Deployments/Inclusion criteria (Wikitech)",
+        schema_change,
     ),
     Rule(
-        "needs-own-window", Level.MUST, Place.DEDICATED,
+        "needs-own-window",
+        Level.MUST,
+        Place.DEDICATED,
         "Any inclusion criterion is ticked.",
         "Schedule a dedicated window.",
-        "Deployments/Inclusion criteria (Wikitech)", needs_own_window,
+        "Deployments/Inclusion criteria (Wikitech)",
+        needs_own_window,
     ),
     Rule(
-        "multi-sync", Level.MUST, Place.BLOCKED,
+        "multi-sync",
+        Level.MUST,
+        Place.BLOCKED,
         "While the ban was in force (30 Apr 2018 to Feb 2022): one configuration commit touches "
         "static/ or w/ and wmf-config/.",
         "Split the commit: files first, configuration second.",
-        "T187761", multi_sync,
+        "T187761",
+        multi_sync,
     ),
 )

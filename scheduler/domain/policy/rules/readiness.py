@@ -58,7 +58,9 @@ def not_deployable(facts: Facts) -> Objection | None:
     if change.is_config:
         if change.is_on_main:
             return None
-        return Objection(f"Configuration is deployed from its main branch, not from {change.branch}.")
+        return Objection(
+            f"Configuration is deployed from its main branch, not from {change.branch}."
+        )
     if change.is_on_main:
         return Objection(
             f"It is on {change.branch}, which no wiki runs: cherry-pick it to a live release branch."
@@ -136,70 +138,103 @@ def coupling_unanswered(facts: Facts) -> Objection | None:
 
 RULES = (
     Rule(
-        "security-sensitive", Level.MUST, Place.BLOCKED,
+        "security-sensitive",
+        Level.MUST,
+        Place.BLOCKED,
         "It is marked as security.",
         "Withdraw it here and use the private process for security fixes.",
-        "How to perform security fixes (Wikitech)", security_sensitive,
+        "How to perform security fixes (Wikitech)",
+        security_sensitive,
     ),
     Rule(
-        "change-abandoned", Level.MUST, Place.BLOCKED,
+        "change-abandoned",
+        Level.MUST,
+        Place.BLOCKED,
         "The change is abandoned.",
         "Restore the change in Gerrit.",
-        "scap backport, check 2; T345304", change_abandoned,
+        "scap backport, check 2; T345304",
+        change_abandoned,
     ),
     Rule(
-        "work-in-progress", Level.MUST, Place.BLOCKED,
+        "work-in-progress",
+        Level.MUST,
+        Place.BLOCKED,
         "The change is a work in progress.",
         "Mark the change ready in Gerrit.",
-        "scap backport, check 2", work_in_progress,
+        "scap backport, check 2",
+        work_in_progress,
     ),
     Rule(
-        "not-reviewed", Level.MUST, Place.BLOCKED,
+        "not-reviewed",
+        Level.MUST,
+        Place.BLOCKED,
         "Code review is missing or negative.",
         "Get Code-Review +1 or more on the current patch set.",
-        "Backport windows (Wikitech): deployers do not review", not_reviewed,
+        "Backport windows (Wikitech): deployers do not review",
+        not_reviewed,
     ),
     Rule(
-        "ci-failed", Level.MUST, Place.BLOCKED,
+        "ci-failed",
+        Level.MUST,
+        Place.BLOCKED,
         "Verified is negative.",
         "Fix what CI found, or recheck.",
-        "scap backport, check 8", ci_failed,
+        "scap backport, check 8",
+        ci_failed,
     ),
     Rule(
-        "not-deployable", Level.MUST, Place.BLOCKED,
+        "not-deployable",
+        Level.MUST,
+        Place.BLOCKED,
         "Code on a branch that is not checked out or on the main branch, configuration off its "
         "main branch, or a project that is not deployed to the wikis.",
         "Cherry-pick the change to a live release branch.",
-        "scap backport, check 1", not_deployable,
+        "scap backport, check 1",
+        not_deployable,
     ),
     Rule(
-        "not-live", Level.MAY, Place.QUEUE,
+        "not-live",
+        Level.MAY,
+        Place.QUEUE,
         "The branch is checked out but serves no group.",
         "Nothing needs to change; ask whether it is worth a slot.",
-        "scap backport, check 3", not_live,
+        "scap backport, check 3",
+        not_live,
     ),
     Rule(
-        "not-in-master", Level.MUST, Place.BLOCKED,
+        "not-in-master",
+        Level.MUST,
+        Place.BLOCKED,
         "Code without a merged sibling on the main branch; not for a revert.",
         "Merge the fix in master first.",
-        "Backport windows (Wikitech): merged in master, then cherry-picked", not_in_master,
+        "Backport windows (Wikitech): merged in master, then cherry-picked",
+        not_in_master,
     ),
     Rule(
-        "train-would-undo", Level.MUST, Place.BLOCKED,
+        "train-would-undo",
+        Level.MUST,
+        Place.BLOCKED,
         "A newer checked-out version lacks the change.",
         "Book the cherry-pick to the newer branch in the same window, or merge it there.",
-        "Deployments/Train (Wikitech); scap backport, rule 3b", train_would_undo,
+        "Deployments/Train (Wikitech); scap backport, rule 3b",
+        train_would_undo,
     ),
     Rule(
-        "not-approved", Level.MUST, Place.HELD,
+        "not-approved",
+        Level.MUST,
+        Place.HELD,
         "Nobody has approved this patch set for a window.",
         "A reviewer who did not write or request it approves it.",
-        "SLSA source track: two trusted persons", not_approved,
+        "SLSA source track: two trusted persons",
+        not_approved,
     ),
     Rule(
-        "coupling-unanswered", Level.MUST, Place.HELD,
+        "coupling-unanswered",
+        Level.MUST,
+        Place.HELD,
         "A question about this change is open.",
         "Answer the question: which first, together or unrelated.",
-        "The incident of October 2015", coupling_unanswered,
+        "The incident of October 2015",
+        coupling_unanswered,
     ),
 )

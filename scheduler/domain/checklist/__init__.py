@@ -1,0 +1,1 @@
+"""What the deployer does for each step of a plan, in order, with the exact commands."""
