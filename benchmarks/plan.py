@@ -40,9 +40,7 @@ def edges_of(size: int, per_backport: float, seed: int = 7) -> list[tuple[int, i
     chance = random.Random(seed)  # noqa: S311 - a repeatable benchmark, not a secret
     rank = list(range(1, size + 1))
     chance.shuffle(rank)
-    wanted = {
-        tuple(sorted(chance.sample(range(size), 2))) for _ in range(int(size * per_backport))
-    }
+    wanted = {tuple(sorted(chance.sample(range(size), 2))) for _ in range(int(size * per_backport))}
     return sorted((rank[low], rank[high]) for low, high in wanted)
 
 
@@ -60,12 +58,20 @@ def given(size: int, edges: list[tuple[int, int]]) -> PlanInput:
     for number in range(1, size + 1):
         footers = "".join(f"Depends-On: {change_id(n)}\n" for n in needs.get(number, ()))
         subject = f"Set the limit of wiki {number}"
-        message = f"{subject}\n\nAs the community decided.\n\n{footers}Change-Id: {change_id(number)}\n"
+        message = (
+            f"{subject}\n\nAs the community decided.\n\n{footers}Change-Id: {change_id(number)}\n"
+        )
         changes.append(
             Change(
-                number=number, project="operations/mediawiki-config", branch="master",
-                change_id=change_id(number), subject=subject, message=message,
-                owner="ada", uploader="ada", labels={"Code-Review": 2, "Verified": 2},
+                number=number,
+                project="operations/mediawiki-config",
+                branch="master",
+                change_id=change_id(number),
+                subject=subject,
+                message=message,
+                owner="ada",
+                uploader="ada",
+                labels={"Code-Review": 2, "Verified": 2},
                 files=(ChangedFile("wmf-config/InitialiseSettings.php"),),
             )
         )
@@ -74,8 +80,11 @@ def given(size: int, edges: list[tuple[int, int]]) -> PlanInput:
         for n in range(1, size + 1)
     )
     return PlanInput(
-        now=START, window=Window(START, START + timedelta(minutes=99_999)),
-        numbers=EVERYTHING_FITS, changes=ChangeSet(changes), backports=backports,
+        now=START,
+        window=Window(START, START + timedelta(minutes=99_999)),
+        numbers=EVERYTHING_FITS,
+        changes=ChangeSet(changes),
+        backports=backports,
         production=Production((VERSION,), {f"group{n}": VERSION for n in range(3)}),
     )
 
@@ -92,43 +101,53 @@ def best_of_three(make: Callable[[], Callable[[], object]]) -> float:
     return min(times)
 
 
+def timed(size: int, edges: list[tuple[int, int]]) -> tuple[float, float, float, float]:
+    """Return graphlib's, networkx's and the plan's time in ms, and the plan's peak memory in MB."""
+    needs: dict[int, list[int]] = {number: [] for number in range(1, size + 1)}
+    for first, then in edges:
+        needs[then].append(first)
+
+    def sort_with_graphlib() -> object:
+        return list(graphlib.TopologicalSorter(needs).static_order())
+
+    def sort_with_networkx() -> object:
+        graph = nx.DiGraph()
+        graph.add_nodes_from(range(1, size + 1))
+        graph.add_edges_from(edges)
+        return list(nx.topological_sort(graph))
+
+    def plan_afresh() -> Callable[[], object]:
+        window = given(size, edges)
+        return lambda: plan_window(window)
+
+    window = given(size, edges)
+    tracemalloc.start()
+    result = plan_window(window)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    if len(result.queue) != size:
+        raise SystemExit("the benchmark is wrong: everything was to fit")
+    return (
+        best_of_three(lambda: sort_with_graphlib),
+        best_of_three(lambda: sort_with_networkx),
+        best_of_three(plan_afresh),
+        peak / 1e6,
+    )
+
+
 def main() -> None:
     """Print the table, the growth, the memory, and where the time goes."""
-    previous: dict[float, float] = {}
-    print(f"{'edges':>5} {'N':>7} {'graphlib':>9} {'networkx':>9} {'plan':>9} {'/graphlib':>9} {'growth':>7} {'peak MB':>8}")
+    heads = ("edges", "N", "graphlib", "networkx", "plan", "/graphlib", "growth", "peak MB")
+    print(" ".join(f"{head:>9}" for head in heads))
     for density in DENSITIES:
+        previous = 0.0
         for size in SIZES:
-            edges = edges_of(size, density)
-            needs: dict[int, list[int]] = {number: [] for number in range(1, size + 1)}
-            for first, then in edges:
-                needs[then].append(first)
-            library = best_of_three(
-                lambda needs=needs: lambda: list(graphlib.TopologicalSorter(needs).static_order())
-            )
-
-            def sorted_by_networkx(size: int = size, edges: list[tuple[int, int]] = edges) -> object:
-                graph = nx.DiGraph()
-                graph.add_nodes_from(range(1, size + 1))
-                graph.add_edges_from(edges)
-                return list(nx.topological_sort(graph))
-
-            peer = best_of_three(lambda run=sorted_by_networkx: run)
-
-            def fresh(size: int = size, edges: list[tuple[int, int]] = edges) -> Callable[[], object]:
-                window = given(size, edges)
-                return lambda: plan_window(window)
-
-            plan = best_of_three(fresh)
-            window = given(size, edges)
-            tracemalloc.start()
-            result = plan_window(window)
-            _, peak = tracemalloc.get_traced_memory()
-            tracemalloc.stop()
-            assert len(result.queue) == size, "everything was to fit"  # noqa: S101
-            growth = f"{plan / previous[density]:.1f}x" if density in previous and size > 100 else ""
-            previous[density] = plan
-            print(f"{density:>5} {size:>7} {library:>9.2f} {peer:>9.2f} {plan:>9.2f} {plan / library:>8.1f}x {growth:>7} {peak / 1e6:>8.1f}")
-    print("\nWhere the time goes, 10,000 backports with 3 edges each (own time of each function, under the profiler):")
+            library, peer, plan, peak = timed(size, edges_of(size, density))
+            growth = f"{plan / previous:.1f}x" if previous else ""
+            previous = plan
+            figures = f"{library:>9.2f} {peer:>9.2f} {plan:>9.2f} {plan / library:>8.1f}x"
+            print(f"{density:>9} {size:>9} {figures} {growth:>9} {peak:>9.1f}")
+    print("\nOwn time of each function under the profiler, 10,000 backports, 3 edges each:")
     window = given(SIZES[-1], edges_of(SIZES[-1], DENSITIES[-1]))
     profile = cProfile.Profile()
     profile.runcall(plan_window, window)

@@ -249,23 +249,42 @@ def _said(error: Mapping[str, Any]) -> str:
 
 def _check(document: _Document) -> None:
     """Refuse what the shape alone cannot see."""
+    _check_times(document)
+    _check_train(document.train)
+    known = _numbers(document)
+    _check_backports(document, known)
+    _check_statements(document, known)
+    _check_order(document, known)
+
+
+def _check_times(document: _Document) -> None:
     if document.window.end < document.window.start:
         raise UnusableDocument("/window/end", "lies before the window's start")
     for place, freeze in enumerate(document.freezes):
         if freeze.to < freeze.from_:
             raise UnusableDocument(f"/freezes/{place}/to", "lies before the freeze's start")
-    checked_out = set(document.train.checked_out)
-    if len(checked_out) != len(document.train.checked_out):
+
+
+def _check_train(train: _Train) -> None:
+    checked_out = set(train.checked_out)
+    if len(checked_out) != len(train.checked_out):
         raise UnusableDocument("/train/checked_out", "names a version twice")
-    for group, version in document.train.live.items():
+    for group, version in train.live.items():
         if version not in checked_out:
             pointer = _pointer(("train", "live", group))
             raise UnusableDocument(pointer, f"{version} is live but not checked out")
+
+
+def _numbers(document: _Document) -> set[int]:
     known: set[int] = set()
     for place, change in enumerate(document.changes):
         if change.number in known:
             raise UnusableDocument(f"/changes/{place}/number", f"{change.number} stands twice")
         known.add(change.number)
+    return known
+
+
+def _check_backports(document: _Document, known: set[int]) -> None:
     booked: set[int] = set()
     for place, backport in enumerate(document.backports):
         pointer = f"/backports/{place}/change"
@@ -273,11 +292,17 @@ def _check(document: _Document) -> None:
         if backport.change in booked:
             raise UnusableDocument(pointer, f"{backport.change} is booked twice")
         booked.add(backport.change)
+
+
+def _check_statements(document: _Document, known: set[int]) -> None:
     for place, statement in enumerate(document.statements):
         _must_know(statement.first, known, f"/statements/{place}/first")
         _must_know(statement.then, known, f"/statements/{place}/then")
         if statement.first == statement.then:
             raise UnusableDocument(f"/statements/{place}", "is about one change and itself")
+
+
+def _check_order(document: _Document, known: set[int]) -> None:
     ordered: set[int] = set()
     for place, step in enumerate(document.order or ()):
         for member, number in enumerate(step):

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from scheduler.domain.changes import ChangeSet
 from scheduler.domain.planning.plan import Plan, PlanInput
-from scheduler.domain.policy.findings import Finding
 
 
 def plan_text(given: PlanInput, plan: Plan) -> str:
@@ -13,7 +12,13 @@ def plan_text(given: PlanInput, plan: Plan) -> str:
 
 
 def _lines(given: PlanInput, plan: Plan) -> Iterator[str]:
-    changes = given.changes
+    yield from _queue(given, plan)
+    yield from _questions(given.changes, plan)
+    yield from _elsewhere(given.changes, plan)
+    yield from _states(plan)
+
+
+def _queue(given: PlanInput, plan: Plan) -> Iterator[str]:
     minutes = sum(step.minutes for step in plan.queue)
     yield (
         f"Window {given.window.start:%d %b %Y %H:%M} to {given.window.end:%H:%M} UTC: "
@@ -23,26 +28,32 @@ def _lines(given: PlanInput, plan: Plan) -> Iterator[str]:
         yield ""
         yield f"{step.position:>3}. {step.starts:%H:%M}  {step.minutes} min"
         for number in step.changes:
-            yield f"     {_named(changes, number)}"
+            yield f"     {_named(given.changes, number)}"
         for because in step.because:
             yield f"     because {because.text}"
     if not plan.queue:
         yield "Nothing can go out."
+
+
+def _questions(changes: ChangeSet, plan: Plan) -> Iterator[str]:
     for question in plan.questions:
         low, high = question.changes
         yield ""
         yield f"Question: how do {changes[low]} and {changes[high]} belong together?"
         for evidence in question.evidence:
             yield f"     {evidence.text} ({evidence.points} points)"
-    by_change: dict[int, list[Finding]] = {}
-    for found in plan.findings:
-        by_change.setdefault(found.change, []).append(found)
+
+
+def _elsewhere(changes: ChangeSet, plan: Plan) -> Iterator[str]:
     for row in plan.elsewhere:
         yield ""
         yield f"{row.place.slug}: {_named(changes, row.change)}"
-        for found in by_change.get(row.change, ()):
+        for found in (f for f in plan.findings if f.change == row.change):
             lifted = ", lifted" if found.lifted else ""
             yield f"     {found.level} {found.rule}{lifted}: {found.message}"
+
+
+def _states(plan: Plan) -> Iterator[str]:
     yield ""
     yield "Production after each step:"
     for state in plan.states:

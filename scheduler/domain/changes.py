@@ -199,7 +199,7 @@ def folded_change_id(change_id: str) -> str:
 
 
 def footers(message: str) -> Iterator[tuple[str, str]]:
-    """Yield name (lower case) and value of each footer: the `Name: value` lines of the last paragraph.
+    """Yield name (lower case) and value of each footer: the lines of the last paragraph.
 
     A paragraph that only says where the change was cherry-picked from does not count as the last.
     """
@@ -247,11 +247,11 @@ class ChangeSet:
         return self._by_number.get(number)
 
     def named(self, reference: str) -> tuple[Change, ...]:
-        """Return every change that a `Depends-On` value names, by number; empty if none is known."""
+        """Return every change that a `Depends-On` value names, by number; empty if none is."""
         if not reference.startswith("I"):
             change = self._by_number.get(int(reference))
             return (change,) if change is not None else ()
-        if len(reference) == 41:
+        if CHANGE_ID.match(reference):
             return tuple(self._by_key.get(reference, ()))
         matching = sorted(key for key in self._by_key if key.startswith(reference))
         return tuple(self._by_key[matching[0]]) if len(matching) == 1 else ()

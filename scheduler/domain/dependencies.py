@@ -73,23 +73,19 @@ def is_relevant(
         family: all changes with the Change-Id of `needed`.
         production: which branches are checked out.
     """
-    if needed.is_config:
-        return True
-    if not needed.is_code:
-        return False
+    if needed.is_config or not needed.is_code:
+        return needed.is_config
     if viewer.is_code and viewer.is_on_release:
         if not production.is_deployable_branch(viewer.branch):
             return False
-        if needed.branch == viewer.branch:
-            return True
-        return needed.is_on_main and all(other.branch != viewer.branch for other in family)
-    if viewer.is_config or (viewer.is_code and viewer.is_on_main):
-        if production.is_deployable_branch(needed.branch):
-            return True
-        return needed.is_on_main and not any(
-            production.is_deployable_branch(other.branch) for other in family
-        )
-    return False
+        wanted = {viewer.branch}
+    elif viewer.is_config or (viewer.is_code and viewer.is_on_main):
+        wanted = {other.branch for other in family if production.is_deployable_branch(other.branch)}
+    else:
+        return False
+    if needed.branch in wanted:
+        return True
+    return needed.is_on_main and not any(other.branch in wanted for other in family)
 
 
 class Dependencies:
@@ -139,6 +135,7 @@ class Dependencies:
             links = self._links_of(change)
             self._links[change.number] = links
             for link in links:
+                self._judge(change, link)
                 if link.to.number not in seen:
                     seen.add(link.to.number)
                     waiting.append(link.to.number)
@@ -157,15 +154,19 @@ class Dependencies:
                 )
         if links and not unknown:
             self._declaring.add(change.number)
-        if change.parent is not None:
-            parent = self._changes.get(change.parent)
-            if parent is None:
-                self._complain(change, "dependency-unknown", str(change.parent))
-            elif not parent.is_merged:
-                links[parent.number] = Link(parent, relevant=True, is_parent=True)
-        for link in links.values():
-            self._judge(change, link)
+        parent = self._open_parent(change)
+        if parent is not None:
+            links[parent.number] = Link(parent, relevant=True, is_parent=True)
         return tuple(links.values())
+
+    def _open_parent(self, change: Change) -> Change | None:
+        if change.parent is None:
+            return None
+        parent = self._changes.get(change.parent)
+        if parent is None:
+            self._complain(change, "dependency-unknown", str(change.parent))
+            return None
+        return None if parent.is_merged else parent
 
     def _complain(
         self, viewer: Change, rule: str, target: Change | str, branches: tuple[str, ...] = ()

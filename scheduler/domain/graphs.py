@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 Node = TypeVar("Node", bound=Hashable)
 
@@ -13,44 +13,63 @@ _CIRCLE_BUDGET = 2_000_000
 def strong_components(
     nodes: Iterable[Node], successors: Callable[[Node], Iterable[Node]]
 ) -> list[list[Node]]:
-    """Return the strongly connected components, each one after all that it leads to (Tarjan)."""
-    index: dict[Node, int] = {}
-    low: dict[Node, int] = {}
-    on_stack: set[Node] = set()
-    stack: list[Node] = []
-    components: list[list[Node]] = []
-    for root in nodes:
-        if root in index:
-            continue
-        work: list[tuple[Node, Iterator[Node]]] = [(root, iter(successors(root)))]
-        index[root] = low[root] = len(index)
-        stack.append(root)
-        on_stack.add(root)
-        while work:
-            node, following = work[-1]
-            for after in following:
-                if after not in index:
-                    index[after] = low[after] = len(index)
-                    stack.append(after)
-                    on_stack.add(after)
-                    work.append((after, iter(successors(after))))
-                    break
-                if after in on_stack:
-                    low[node] = min(low[node], index[after])
-            else:
-                work.pop()
-                if work:
-                    low[work[-1][0]] = min(low[work[-1][0]], low[node])
-                if low[node] == index[node]:
-                    component: list[Node] = []
-                    while True:
-                        member = stack.pop()
-                        on_stack.discard(member)
-                        component.append(member)
-                        if member == node:
-                            break
-                    components.append(component)
-    return components
+    """Return the strongly connected components, each one after all that it leads to."""
+    search = _Tarjan(successors)
+    for node in nodes:
+        search.visit(node)
+    return search.components
+
+
+class _Tarjan(Generic[Node]):
+    """Tarjan's search with a stack of its own in place of recursion."""
+
+    def __init__(self, successors: Callable[[Node], Iterable[Node]]) -> None:
+        self.components: list[list[Node]] = []
+        self._successors = successors
+        self._index: dict[Node, int] = {}
+        self._low: dict[Node, int] = {}
+        self._stack: list[Node] = []
+        self._on_stack: set[Node] = set()
+        self._work: list[tuple[Node, Iterator[Node]]] = []
+
+    def visit(self, root: Node) -> None:
+        """Find the components of everything that the root leads to."""
+        if root in self._index:
+            return
+        self._open(root)
+        while self._work:
+            node, following = self._work[-1]
+            if not self._descend(node, following):
+                self._close(node)
+
+    def _open(self, node: Node) -> None:
+        self._index[node] = self._low[node] = len(self._index)
+        self._stack.append(node)
+        self._on_stack.add(node)
+        self._work.append((node, iter(self._successors(node))))
+
+    def _descend(self, node: Node, following: Iterator[Node]) -> bool:
+        for after in following:
+            if after not in self._index:
+                self._open(after)
+                return True
+            if after in self._on_stack:
+                self._low[node] = min(self._low[node], self._index[after])
+        return False
+
+    def _close(self, node: Node) -> None:
+        self._work.pop()
+        if self._work:
+            above = self._work[-1][0]
+            self._low[above] = min(self._low[above], self._low[node])
+        if self._low[node] == self._index[node]:
+            place = len(self._stack) - 1
+            while self._stack[place] != node:
+                place -= 1
+            component = self._stack[place:]
+            del self._stack[place:]
+            self._on_stack.difference_update(component)
+            self.components.append(component)
 
 
 def circles(

@@ -87,6 +87,7 @@ def status_after(status: Status, action: Action) -> Status:
     after = TRANSITIONS.get((status, action))
     if after is None:
         raise IllegalTransition(
-            f"This backport is {status.value}; {action.value.replace('-', ' ')} is not possible from there."
+            f"This backport is {status.value}; "
+            f"{action.value.replace('-', ' ')} is not possible from there."
         )
     return after

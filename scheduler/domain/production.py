@@ -146,3 +146,6 @@ class Production:
                 if len(times) == len(groups):
                     return Arrival(scheduled.version, times)
         return None
+
+
+NOTHING_KNOWN = Production()

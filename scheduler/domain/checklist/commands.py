@@ -6,7 +6,6 @@ Nothing that a person or the review system wrote as text ever becomes part of a 
 
 import re
 from collections.abc import Sequence
-from urllib.parse import urlencode
 
 _TASK = re.compile(r"T[1-9][0-9]{0,9}\Z", re.ASCII)
 
@@ -26,10 +25,12 @@ def spiderpig_link(base: str, numbers: Sequence[int]) -> str | None:
 
     Args:
         base: where SpiderPig is, ending in a slash; None is returned unless it is https.
+        numbers: the changes.
     """
     if not base.startswith("https://"):
         return None
-    return f"{base}mediawiki/backport?{urlencode([('backport', number) for number in numbers])}"
+    query = "&".join(f"backport={int(number)}" for number in numbers)
+    return f"{base}mediawiki/backport?{query}"
 
 
 def log_line(numbers: Sequence[int], tasks: Sequence[str]) -> str:

@@ -87,7 +87,8 @@ class Edges:
     def _add_stated(self, statement: Statement) -> None:
         by = f"{statement.by} said: " if statement.by else ""
         meanwhile = f"; with {statement.first} alone: {statement.only_first.value}"
-        text = f"{by}{self._changes[statement.first]} before {self._changes[statement.then]}{meanwhile}"
+        first, then = self._changes[statement.first], self._changes[statement.then]
+        text = f"{by}{first} before {then}{meanwhile}"
         self._add(statement.first, statement.then, Because("statement", statement.first, text))
 
     def because(self, members: Sequence[int], queued: frozenset[int]) -> tuple[Because, ...]:
@@ -149,7 +150,7 @@ class Edges:
         return groups
 
     def is_ordered(self, one: int, other: int) -> bool:
-        """Return whether edges settle how two changes go: a way from one to the other, or together."""
+        """Return whether edges settle how two changes go: one leads to the other, or together."""
         return (
             self.bundles.of(one) == self.bundles.of(other)
             or self._leads(one, other)

@@ -30,6 +30,14 @@ class Fit:
     overflow: set[int] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much a window holds: its own length, and the policy's numbers."""
+
+    numbers: Numbers
+    window: Window
+
+
 def minutes_of(members: Iterable[Change], numbers: Numbers) -> int:
     """Return what a step takes: the sum of its members, and the long build once."""
     total = 0
@@ -45,8 +53,7 @@ def fit(
     edges: Edges,
     backports: Mapping[int, Backport],
     changes: ChangeSet,
-    numbers: Numbers,
-    window: Window,
+    room: Room,
 ) -> Fit:
     """Walk an order once, keeping each step that fits.
 
@@ -56,7 +63,8 @@ def fit(
     result = Fit()
     used_slots = 0
     minute = 0
-    length = window.minutes
+    numbers = room.numbers
+    length = room.window.minutes
 
     def cost(step: tuple[int, ...]) -> tuple[int, int]:
         members = [changes[number] for number in step]

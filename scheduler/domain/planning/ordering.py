@@ -22,36 +22,20 @@ def deploy_order(
     booking time, number) goes; a bundle counts by its smallest member. What an urgent one needs is
     as urgent. Edges to changes that do not go are ignored. `going` must be free of circles.
     """
-    bundle = edges.bundles.of
-    members: dict[int, list[int]] = {}
-    for number in sorted(going):
-        members.setdefault(bundle(number), []).append(number)
-    after: dict[int, dict[int, None]] = {}
-    waits_for = dict.fromkeys(members, 0)
-    for then in sorted(going):
-        firsts = edges.firsts.get(then)
-        if firsts:
-            for first in firsts:
-                if first in going and bundle(then) not in after.setdefault(bundle(first), {}):
-                    after[bundle(first)][bundle(then)] = None
-                    waits_for[bundle(then)] += 1
+    members, after, waits_for = _contracted(going, edges)
     urgency = _urgencies(members, after, waits_for, backports)
 
     def key(name: int) -> Key:
-        best: Key | None = None
-        for number in members[name]:
-            asked = backports[number]
-            own: Key = (
+        return min(
+            (
                 _NO_PLACE if asked.place is None else asked.place,
-                urgency[name] if name in urgency else asked.urgency,
-                changes[number].is_beta_only,
+                urgency.get(name, asked.urgency),
+                changes[asked.change].is_beta_only,
                 asked.submitted_at,
-                number,
+                asked.change,
             )
-            if best is None or own < best:
-                best = own
-        assert best is not None  # noqa: S101 - a bundle has members
-        return best
+            for asked in (backports[number] for number in members[name])
+        )
 
     ready = [(key(name), name) for name, count in waits_for.items() if count == 0]
     heapq.heapify(ready)
@@ -66,13 +50,32 @@ def deploy_order(
     return order
 
 
+def _contracted(
+    going: frozenset[int], edges: Edges
+) -> tuple[dict[int, list[int]], dict[int, dict[int, None]], dict[int, int]]:
+    """Return the bundles that go: their members, what follows each, how many each waits for."""
+    bundle = edges.bundles.of
+    members: dict[int, list[int]] = {}
+    for number in sorted(going):
+        members.setdefault(bundle(number), []).append(number)
+    after: dict[int, dict[int, None]] = {}
+    waits_for = dict.fromkeys(members, 0)
+    for then in sorted(going & edges.firsts.keys()):
+        name = bundle(then)
+        for first in edges.firsts[then]:
+            if first in going and name not in after.setdefault(bundle(first), {}):
+                after[bundle(first)][name] = None
+                waits_for[name] += 1
+    return members, after, waits_for
+
+
 def _urgencies(
     members: Mapping[int, list[int]],
     after: Mapping[int, Mapping[int, None]],
     waits_for: Mapping[int, int],
     backports: Mapping[int, Backport],
 ) -> dict[int, Urgency]:
-    """Return the urgency of each bundle that something needs: the highest of it and of all those."""
+    """Return, for each bundle that something needs, the highest urgency of all of them."""
     if not after:
         return {}
     count = dict(waits_for)

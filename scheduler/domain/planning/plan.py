@@ -12,14 +12,14 @@ from scheduler.domain.dependencies import Dependencies, Problem
 from scheduler.domain.errors import UnsafeQueue
 from scheduler.domain.graphs import Groups
 from scheduler.domain.planning.edges import Because, Edges
-from scheduler.domain.planning.fitting import NOT_IN_QUEUE, fit, is_waived, waits_for
+from scheduler.domain.planning.fitting import NOT_IN_QUEUE, Room, fit, is_waived, waits_for
 from scheduler.domain.planning.ordering import deploy_order
 from scheduler.domain.policy.facts import Facts, Surroundings
-from scheduler.domain.policy.findings import Finding, Level, Place
+from scheduler.domain.policy.findings import Finding, Place
 from scheduler.domain.policy.numbers import Numbers
 from scheduler.domain.policy.rules import ORDER
 from scheduler.domain.policy.verdict import finding, findings_of, leading
-from scheduler.domain.production import Arrival, Production
+from scheduler.domain.production import NOTHING_KNOWN, Arrival, Production
 from scheduler.domain.safety import Judge, State
 from scheduler.domain.statements import OnlyFirst, Statement, StatementKind
 from scheduler.domain.windows import Freeze, Window
@@ -40,7 +40,7 @@ class PlanInput:
     numbers: Numbers
     changes: ChangeSet
     backports: tuple[Backport, ...]
-    production: Production = Production()
+    production: Production = NOTHING_KNOWN
     freezes: tuple[Freeze, ...] = ()
     statements: tuple[Statement, ...] = ()
     order: tuple[tuple[int, ...], ...] | None = None
@@ -136,9 +136,8 @@ class _Planning:
         self._keep_out_what_needs_them()
         going = frozenset(number for number in self.numbers if number not in self.out)
         order = deploy_order(going, self.edges, self.backports, self.changes)
-        fitted = fit(
-            order, self.edges, self.backports, self.changes, self.given.numbers, self.given.window
-        )
+        room = Room(self.given.numbers, self.given.window)
+        fitted = fit(order, self.edges, self.backports, self.changes, room)
         for found in fitted.findings:
             self.findings[found.change].append(found)
         steps = [members for members, _, _ in fitted.steps]

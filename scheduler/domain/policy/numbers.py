@@ -30,7 +30,7 @@ class Numbers:
     coupled_train_horizon_hours: int = 168
 
 
-# Source: `policy.md`, "Numbers, and when they were in force"; facts in `reference/wikimedia.md` 1.1.
+# Source: `policy.md`, "Numbers, and when they were in force".
 HISTORY: tuple[tuple[date, Numbers], ...] = (
     (date(2014, 1, 1), Numbers(max_patches=8, last_start_minute=60)),
     (date(2018, 4, 30), Numbers(max_patches=4, multi_sync_ban=True)),

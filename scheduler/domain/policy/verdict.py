@@ -25,6 +25,9 @@ def finding(
     """Return an objection as a finding: its level and place, and whether people lifted it.
 
     Args:
+        backport: the one objected to.
+        rule_id: the rule that objects.
+        objection: what it says.
         place: where it leads; the rule's own place if None.
     """
     rule = RULES_BY_ID[rule_id]

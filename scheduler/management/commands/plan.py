@@ -4,7 +4,7 @@ import json
 import sys
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from django.core.management.base import BaseCommand
 
@@ -29,9 +29,10 @@ class Command(BaseCommand):
         parser.add_argument("files", nargs="+", metavar="FILE")
         parser.add_argument("--text", action="store_true", help="print for people, not as JSON")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: object) -> None:
         """Plan each document; exit with 2 if one was not usable."""
-        files: list[str] = options["files"]
+        files = cast("list[str]", options["files"])
+        text = bool(options["text"])
         unusable = False
         for file in files:
             try:
@@ -39,13 +40,13 @@ class Command(BaseCommand):
                 plan = plan_window(given)
             except UnusableDocument as problem:
                 unusable = True
-                self._refuse(file, problem, several=len(files) > 1, text=options["text"])
+                self._refuse(file, problem, several=len(files) > 1, text=text)
             except UnsafeQueue as defect:
                 unusable = True
                 told = UnusableDocument("", f"the checker refused the queue: {defect}")
-                self._refuse(file, told, several=len(files) > 1, text=options["text"])
+                self._refuse(file, told, several=len(files) > 1, text=text)
             else:
-                if options["text"]:
+                if text:
                     self._print(plan_text(given, plan))
                 else:
                     indent = None if len(files) > 1 else 1

@@ -142,7 +142,7 @@ RULES = (
         "dependency-not-in-live",
         Level.MUST,
         Place.BLOCKED,
-        "Seen from configuration: the dependency is on the main branch, and a live version lacks it.",
+        "Seen from configuration: the dependency is on the main branch; a live version lacks it.",
         "Cherry-pick the dependency to every live branch, or wait for the train.",
         f"{_SCAP}, T362987 rule 3b",
         _told("dependency-not-in-live", _lacking("the live ")),

@@ -50,21 +50,22 @@ def ci_failed(facts: Facts) -> Objection | None:
 
 def not_deployable(facts: Facts) -> Objection | None:
     """Only checked-out branches and the configuration can be deployed (scap, check 1)."""
-    change = facts.change
     if not facts.surroundings.production.is_known:
         return None
+    if facts.change.is_code:
+        return _code_not_deployable(facts)
+    change = facts.change
     if change.kind is ProjectKind.OTHER:
         return Objection(f"{change.project} is not deployed to the wikis by a SWAT window.")
-    if change.is_config:
-        if change.is_on_main:
-            return None
-        return Objection(
-            f"Configuration is deployed from its main branch, not from {change.branch}."
-        )
     if change.is_on_main:
-        return Objection(
-            f"It is on {change.branch}, which no wiki runs: cherry-pick it to a live release branch."
-        )
+        return None
+    return Objection(f"Configuration is deployed from its main branch, not from {change.branch}.")
+
+
+def _code_not_deployable(facts: Facts) -> Objection | None:
+    change = facts.change
+    if change.is_on_main:
+        return Objection(f"No wiki runs {change.branch}: cherry-pick it to a live release branch.")
     if change.branch in facts.surroundings.production.checked_out_branches:
         return None
     return Objection(f"{change.branch} is not checked out on the deploy host.")

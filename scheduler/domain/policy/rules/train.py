@@ -7,6 +7,8 @@ from scheduler.domain.policy.findings import Level, Place
 from scheduler.domain.policy.rules.rule import Rule
 from scheduler.domain.production import Arrival
 
+_SEVERAL = 2
+_MANY = 3
 _MANIFESTS = frozenset({"extension.json", "skin.json"})
 
 
@@ -47,11 +49,11 @@ def coupled_set(facts: Facts) -> Objection | None:
     if not change.is_code or not change.is_on_release:
         return None
     repositories = {member.project for member in facts.coupled}
-    if len(repositories) < 2:
+    if len(repositories) < _SEVERAL:
         return None
     others = tuple(m.number for m in facts.coupled if m.key != change.key)
     counted = f"{len(facts.coupled)} coupled changes in {len(repositories)} repositories"
-    if len(repositories) >= 3 or len(facts.coupled) >= 3:
+    if len(repositories) >= _MANY or len(facts.coupled) >= _MANY:
         return Objection(f"It is one of {counted}: the train carries them all at once.", others)
     return Objection(
         f"It is one of {counted}; the train would carry both at once.", others, warns_only=True
