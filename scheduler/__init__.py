@@ -1,0 +1,1 @@
+"""SWAT windows: which backports may go, in which order, and what to do at each step."""

@@ -100,7 +100,7 @@ def train_would_undo(facts: Facts) -> Objection | None:
     if not newer:
         return None
     requested = facts.surroundings.requested
-    has = set()
+    has: set[str] = set()
     for sibling in facts.siblings:
         has |= sibling.branches
         if sibling.number in requested:

@@ -1,0 +1,110 @@
+"""Requests to deploy one change in one window."""
+
+from typing import ClassVar
+
+from django.db import models
+
+from scheduler.domain import backports as domain
+from scheduler.domain.errors import OutOfDate
+from scheduler.domain.lifecycle import OPEN, Action, Status, status_after
+from scheduler.models.changes import Change
+from scheduler.models.choices import choices_of, values_of
+from scheduler.models.users import User
+from scheduler.models.windows import Window
+
+_URGENCIES = [
+    (urgency.value, urgency.slug.replace("-", " ").capitalize()) for urgency in domain.Urgency
+]
+
+
+class Backport(models.Model):
+    """A request to deploy one change in a window, with its requester's answers.
+
+    Attributes:
+        present: whether somebody will be there to test it.
+        tester: who that is; nick: where to ping them.
+        marks: values of `backports.Mark`, sorted.
+        criteria: inclusion criteria for a dedicated window that were ticked, sorted.
+        fingerprint: digest of everything that its page shows, "" until it was planned once.
+        approved_content: digest of what was approved, "" while it is not.
+    """
+
+    change = models.ForeignKey(Change, models.PROTECT, related_name="backports")
+    window = models.ForeignKey(Window, models.PROTECT, related_name="backports")
+    requester = models.ForeignKey(User, models.PROTECT, related_name="backports")
+    status = models.CharField(
+        max_length=12, choices=choices_of(Status), default=Status.SUBMITTED.value, db_index=True
+    )
+    kind = models.CharField(
+        max_length=12, choices=choices_of(domain.Kind), default=domain.Kind.BUG.value
+    )
+    urgency = models.PositiveSmallIntegerField(
+        choices=_URGENCIES, default=domain.Urgency.NORMAL.value
+    )
+    submitted_at = models.DateTimeField()
+    present = models.BooleanField(default=True)
+    tester = models.CharField(max_length=150, blank=True)
+    nick = models.CharField(max_length=100, blank=True)
+    marks = models.JSONField(default=list, blank=True)
+    criteria = models.JSONField(default=list, blank=True)
+    why_not_train = models.TextField(blank=True)
+    user_impact = models.TextField(blank=True)
+    tested_where = models.TextField(blank=True)
+    verify_how = models.TextField(blank=True)
+    problems_where = models.TextField(blank=True)
+    rollback_how = models.TextField(blank=True)
+    steps_before = models.TextField(blank=True)
+    steps_after = models.TextField(blank=True)
+    fingerprint = models.CharField(max_length=64, blank=True)
+    approved_content = models.CharField(max_length=64, blank=True)
+
+    objects: ClassVar[models.Manager["Backport"]] = models.Manager()
+
+    class Meta:
+        ordering = ["submitted_at", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                name="backport_one_open_per_change",
+                fields=["change"],
+                condition=models.Q(status__in=sorted(status.value for status in OPEN)),
+            ),
+            models.CheckConstraint(
+                name="backport_status_known", condition=models.Q(status__in=values_of(Status))
+            ),
+            models.CheckConstraint(
+                name="backport_kind_known", condition=models.Q(kind__in=values_of(domain.Kind))
+            ),
+            models.CheckConstraint(
+                name="backport_urgency_known",
+                condition=models.Q(urgency__in=values_of(domain.Urgency)),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"backport {self.pk}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still asks for its place in a window."""
+        return Status(self.status).is_open
+
+    def apply(self, action: Action, *, approved_content: str | None = None) -> None:
+        """Move to the status that an action leads to, unless the row changed since it was read.
+
+        Args:
+            action: what happens to it.
+            approved_content: what is approved from now on; None leaves that as it is.
+
+        Raises:
+            IllegalTransition: the action is not defined from this status.
+            OutOfDate: the row's status or fingerprint is no longer the one read.
+        """
+        after = status_after(Status(self.status), action)
+        content = self.approved_content if approved_content is None else approved_content
+        as_read = Backport.objects.filter(
+            pk=self.pk, status=self.status, fingerprint=self.fingerprint
+        )
+        if as_read.update(status=after.value, approved_content=content) != 1:
+            raise OutOfDate("This backport just changed; read it again.")
+        self.status = after.value
+        self.approved_content = content

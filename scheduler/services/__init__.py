@@ -1,0 +1,1 @@
+"""Use cases: one function per thing that a person or the clock does."""

@@ -1,0 +1,153 @@
+"""How times, places, levels and statuses look: always a sign and a word, never colour alone."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django import template
+from django.template.context import Context
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+_PLACES = {
+    "queue": ("good", "✓", "in the queue"),
+    "train": ("info", "→", "train"),
+    "dedicated": ("other", "◇", "dedicated window"),
+    "held": ("warn", "?", "held"),
+    "overflow": ("warn", "↧", "overflow"),
+    "blocked": ("bad", "✕", "blocked"),
+}
+_LEVELS = {"MUST": ("bad", "✕"), "SHOULD": ("warn", "!"), "MAY": ("", "i")}
+_STATUSES = {
+    "submitted": ("info", "○"),
+    "needs-info": ("warn", "?"),
+    "approved": ("good", "✓"),
+    "queued": ("good", "✓"),
+    "deploying": ("info", "▶"),
+    "deployed": ("good", "✓"),
+    "reverted": ("bad", "↩"),
+    "missed": ("warn", "–"),
+    "declined": ("bad", "✕"),
+    "withdrawn": ("", "–"),
+    "train": ("info", "→"),
+    "dedicated": ("other", "◇"),
+}
+
+
+def _chip(tone: str, sign: str, word: str) -> SafeString:
+    return format_html(
+        '<span class="chip {}"><span aria-hidden="true">{}</span> {}</span>', tone, sign, word
+    )
+
+
+@register.filter
+def place_chip(place: str) -> SafeString:
+    """Show a place: sign, word and colour."""
+    tone, sign, word = _PLACES.get(place, ("", "·", place))
+    return _chip(tone, sign, word)
+
+
+@register.filter
+def level_chip(level: str) -> SafeString:
+    """Show the level of a finding."""
+    tone, sign = _LEVELS.get(level, ("", "·"))
+    return _chip(tone, sign, level)
+
+
+@register.filter
+def status_chip(status: str) -> SafeString:
+    """Show the status of a backport."""
+    tone, sign = _STATUSES.get(status, ("", "·"))
+    return _chip(tone, sign, status.replace("-", " "))
+
+
+@register.filter
+def spoken(slug: str) -> str:
+    """Return a slug in words: `unbreak-now` reads "unbreak now"."""
+    return str(slug).replace("-", " ").replace("_", " ")
+
+
+def _zone(context: Context) -> ZoneInfo:
+    """Return the reader's zone; UTC for nobody in particular."""
+    name = getattr(context.get("user"), "time_zone", "") or "UTC"
+    return ZoneInfo(name)
+
+
+def _day(value: date, *, now: datetime) -> str:
+    day = f"{value:%a} {value.day} {value:%b}"
+    return day if value.year == now.year else f"{day} {value.year}"
+
+
+@register.simple_tag(takes_context=True)
+def moment(context: Context, value: datetime | None) -> SafeString | str:
+    """Show day and time in UTC and, where it differs, in the reader's zone."""
+    if value is None:
+        return "not known"
+    value = value.astimezone(UTC)
+    local = value.astimezone(_zone(context))
+    shown = f"{_day(value, now=timezone.now())}, {value:%H:%M} UTC"
+    if local.utcoffset() == value.utcoffset():
+        return format_html('<time datetime="{}">{}</time>', value.isoformat(), shown)
+    other = "" if local.date() == value.date() else f"{local:%a} "
+    return format_html(
+        '<time datetime="{}">{} <span class="quiet">({}{} {})</span></time>',
+        value.isoformat(),
+        shown,
+        other,
+        f"{local:%H:%M}",
+        local.tzname() or "",
+    )
+
+
+@register.simple_tag(takes_context=True)
+def clock(context: Context, value: datetime) -> SafeString:
+    """Show the time of day only, in UTC and, where it differs, in the reader's zone."""
+    value = value.astimezone(UTC)
+    local = value.astimezone(_zone(context))
+    if local.utcoffset() == value.utcoffset():
+        return format_html('<time datetime="{}">{:%H:%M}</time>', value.isoformat(), value)
+    return format_html(
+        '<time datetime="{}">{} <span class="quiet small">{} {}</span></time>',
+        value.isoformat(),
+        f"{value:%H:%M}",
+        f"{local:%H:%M}",
+        local.tzname() or "",
+    )
+
+
+@register.simple_tag(takes_context=True)
+def hours(context: Context, start: datetime, end: datetime) -> SafeString:
+    """Show from when to when, in UTC and, where it differs, in the reader's zone."""
+    start, end = start.astimezone(UTC), end.astimezone(UTC)
+    first, last = (value.astimezone(_zone(context)) for value in (start, end))
+    utc = f"{start:%H:%M}\N{EN DASH}{end:%H:%M} UTC"
+    if first.utcoffset() == start.utcoffset():
+        return format_html('<span class="nowrap">{}</span>', utc)
+    local = f"{first:%H:%M}\N{EN DASH}{last:%H:%M} {first.tzname() or ''}"
+    if first.date() != start.date():
+        local = f"{first:%a} {local}"
+    return format_html(
+        '<span class="nowrap">{}</span> <span class="quiet small nowrap">{}</span>', utc, local
+    )
+
+
+@register.filter
+def day_heading(value: date) -> str:
+    """Name a day in full: Monday 26 October, with the year where it is not this one."""
+    day = f"{value:%A} {value.day} {value:%B}"
+    return day if value.year == timezone.now().year else f"{day} {value.year}"
+
+
+@register.filter
+def pluralised(count: int, word: str) -> str:
+    """Return a count with its word: 1 slot, 3 slots."""
+    return f"{count} {word if count == 1 else word + 's'}"
+
+
+@register.inclusion_tag("scheduler/_findings.html")
+def findings(objections: Any) -> dict[str, Any]:  # noqa: ANN401 - any list of objections
+    """List objections, each with its level, rule and the way out."""
+    return {"objections": objections}

@@ -1,0 +1,1 @@
+"""HTTP in, HTML out: one module per noun, and what they share."""

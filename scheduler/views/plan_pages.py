@@ -1,0 +1,349 @@
+"""What pages show of a plan: its result with the backports and changes put beside the numbers."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from scheduler.domain.policy.findings import Place
+from scheduler.domain.policy.rules import RULES_BY_ID
+from scheduler.models import Backport, Change
+
+PLACES = (Place.HELD, Place.BLOCKED, Place.TRAIN, Place.DEDICATED, Place.OVERFLOW)
+"""The places outside the queue, in the order in which somebody can do something about them."""
+
+EMPTY_PLACES = {
+    "held": "Nothing is held: nothing waits for an answer or an approval.",
+    "blocked": "Nothing is blocked.",
+    "train": "Nothing was sent to the train.",
+    "dedicated": "Nothing needs a window of its own.",
+    "overflow": "Everything that may go fits.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """A finding as a page shows it: with its rule's way out."""
+
+    change: int
+    rule: str
+    level: str
+    message: str
+    changes: tuple[int, ...]
+    lifted: bool
+
+    @property
+    def remedy(self) -> str:
+        """What would change it, in the policy's words."""
+        rule = RULES_BY_ID.get(self.rule)
+        return rule.remedy if rule else ""
+
+    @property
+    def moves(self) -> bool:
+        """Whether it moves a backport: a warning does not."""
+        return self.level != "MAY"
+
+    @property
+    def can_be_acknowledged(self) -> bool:
+        """Whether a reviewer may take it on with a reason."""
+        return self.level == "SHOULD" and not self.lifted
+
+
+@dataclass(frozen=True, slots=True)
+class Because:
+    """Why a step cannot go earlier."""
+
+    reason: str
+    first: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a backport outside the queue went, the rule, and when the train brings it."""
+
+    change: int
+    place: str
+    rule: str
+    version: str
+    arrives: tuple[tuple[str, datetime], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One change in a list, with its backport where it has one."""
+
+    number: int
+    change: Change | None
+    backport: Backport | None
+    objections: tuple[Objection, ...] = ()
+    placement: Placement | None = None
+    mine: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """One step of the queue."""
+
+    position: int
+    starts: datetime
+    minutes: int
+    entries: tuple[Entry, ...]
+    because: tuple[Because, ...]
+    offset: int
+
+    @property
+    def mine(self) -> bool:
+        """Whether a backport of the reader is in it."""
+        return any(entry.mine for entry in self.entries)
+
+
+@dataclass(frozen=True, slots=True)
+class StateCard:
+    """Production after a step."""
+
+    after: int
+    added: tuple[Entry, ...]
+    live: tuple[int, ...]
+    safe: bool
+    broken: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One reason to ask."""
+
+    kind: str
+    points: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionCard:
+    """A suspected coupling, its two changes side by side."""
+
+    low: Entry
+    high: Entry
+    points: int
+    advice: str
+    evidence: tuple[Evidence, ...]
+    mine: bool = False
+
+
+@dataclass(frozen=True)
+class PlanPage:
+    """A plan result ready to be shown.
+
+    Attributes:
+        result: a plan result (`docs` of the plan command, "Result").
+        changes: the changes it names, by number; one that is missing is shown by number alone.
+        backports: the backports of its window, by change number.
+        reader: account name of who looks at it; their rows are marked.
+    """
+
+    result: Mapping[str, Any]
+    changes: Mapping[int, Change] = field(default_factory=dict)
+    backports: Mapping[int, Backport] = field(default_factory=dict)
+    reader: str = ""
+
+    @cached_property
+    def objections(self) -> dict[int, tuple[Objection, ...]]:
+        """The findings of each backport, by change number; what moves it first."""
+        found: dict[int, list[Objection]] = {}
+        for finding in self.result.get("findings", ()):
+            found.setdefault(finding["change"], []).append(
+                Objection(
+                    change=finding["change"],
+                    rule=finding["rule"],
+                    level=finding["level"],
+                    message=finding["message"],
+                    changes=tuple(finding["changes"]),
+                    lifted=finding["lifted"],
+                )
+            )
+        order = ("MUST", "SHOULD", "MAY")
+        return {
+            number: tuple(sorted(some, key=lambda one: (one.lifted, order.index(one.level))))
+            for number, some in found.items()
+        }
+
+    @cached_property
+    def placements(self) -> dict[int, Placement]:
+        """Where each backport outside the queue went, by change number."""
+        return {
+            row["change"]: Placement(
+                change=row["change"],
+                place=row["place"],
+                rule=row["rule"],
+                version=row["version"] or "",
+                arrives=tuple(
+                    (group, datetime.fromisoformat(at))
+                    for group, at in sorted((row["arrives"] or {}).items())
+                ),
+            )
+            for row in self.result.get("elsewhere", ())
+        }
+
+    def entry(self, number: int) -> Entry:
+        """Return a change with everything that is known about it."""
+        change, backport = self.changes.get(number), self.backports.get(number)
+        return Entry(
+            number=number,
+            change=change,
+            backport=backport,
+            objections=self.objections.get(number, ()),
+            placement=self.placements.get(number),
+            mine=bool(
+                self.reader
+                and (
+                    (backport is not None and backport.requester.username == self.reader)
+                    or (change is not None and change.owner == self.reader)
+                )
+            ),
+        )
+
+    def place_of(self, number: int) -> str:
+        """Return the place of a backport; empty if the plan does not know it."""
+        if number in self.step_of:
+            return "queue"
+        placement = self.placements.get(number)
+        return placement.place if placement else ""
+
+    @cached_property
+    def steps(self) -> tuple[StepRow, ...]:
+        """The queue, in order."""
+        rows: list[StepRow] = []
+        offset = 0
+        for step in self.result.get("queue", ()):
+            rows.append(
+                StepRow(
+                    position=step["position"],
+                    starts=datetime.fromisoformat(step["starts"]),
+                    minutes=step["minutes"],
+                    entries=tuple(self.entry(number) for number in step["changes"]),
+                    because=tuple(
+                        Because(one["reason"], one["first"], one["text"]) for one in step["because"]
+                    ),
+                    offset=offset,
+                )
+            )
+            offset += step["minutes"]
+        return tuple(rows)
+
+    @cached_property
+    def step_of(self) -> dict[int, StepRow]:
+        """The step of each queued change, by number."""
+        return {entry.number: step for step in self.steps for entry in step.entries}
+
+    @property
+    def minutes(self) -> int:
+        """How long the queue takes."""
+        return sum(step.minutes for step in self.steps)
+
+    @cached_property
+    def slots(self) -> int:
+        """How many slots the queue takes: what only the Beta Cluster sees takes none."""
+        return sum(
+            not (entry.change is not None and entry.change.to_domain().is_beta_only)
+            for step in self.steps
+            for entry in step.entries
+        )
+
+    @cached_property
+    def places(self) -> tuple[tuple[str, tuple[Entry, ...], str], ...]:
+        """The lists outside the queue: slug, entries in booking order, what to say if empty."""
+        return tuple(
+            (
+                place.slug,
+                tuple(
+                    self.entry(number)
+                    for number, placement in self.placements.items()
+                    if placement.place == place.slug
+                ),
+                EMPTY_PLACES[place.slug],
+            )
+            for place in PLACES
+        )
+
+    @cached_property
+    def states(self) -> tuple[StateCard, ...]:
+        """Production before the window and after every step."""
+        cards: list[StateCard] = []
+        before: set[int] = set()
+        for state in self.result.get("states", ()):
+            live = tuple(state["live"])
+            cards.append(
+                StateCard(
+                    after=state["after"],
+                    added=tuple(self.entry(number) for number in live if number not in before),
+                    live=live,
+                    safe=state["safe"],
+                    broken=tuple(breach["text"] for breach in state["broken"]),
+                )
+            )
+            before.update(live)
+        return tuple(cards)
+
+    @cached_property
+    def questions(self) -> tuple[QuestionCard, ...]:
+        """The open questions, the reader's own first."""
+        cards = [
+            QuestionCard(
+                low=self.entry(min(question["changes"])),
+                high=self.entry(max(question["changes"])),
+                points=question["points"],
+                advice=self._advice(question),
+                evidence=tuple(
+                    Evidence(one["kind"], one["points"], one["text"])
+                    for one in question["evidence"]
+                ),
+                mine=any(self.entry(number).mine for number in question["changes"]),
+            )
+            for question in self.result.get("questions", ())
+        ]
+        return tuple(sorted(cards, key=lambda card: not card.mine))
+
+    def questions_about(self, number: int) -> tuple[QuestionCard, ...]:
+        """Return the open questions that one change is part of."""
+        return tuple(
+            card for card in self.questions if number in (card.low.number, card.high.number)
+        )
+
+    @property
+    def rollback(self) -> tuple[tuple[int, ...], ...]:
+        """The steps to take back, in order."""
+        return tuple(tuple(step) for step in self.result.get("rollback", ()))
+
+    @property
+    def leftovers(self) -> tuple[Entry, ...]:
+        """What is merged but not deployed and nobody asked for."""
+        return tuple(self.entry(number) for number in self.result.get("leftovers", ()))
+
+    @staticmethod
+    def _advice(question: Mapping[str, Any]) -> str:
+        if question["advice"] == "first" and question["first"] is not None:
+            return f"The evidence speaks for {question['first']} first."
+        if question["advice"] == "together":
+            return "The evidence speaks for deploying them together."
+        return "The evidence does not say which comes first."
+
+
+def numbers_in(result: Mapping[str, Any]) -> frozenset[int]:
+    """Return every change number that a plan result speaks of."""
+    numbers = set(result.get("leftovers", ()))
+    for step in result.get("queue", ()):
+        numbers.update(step["changes"])
+        numbers.update(one["first"] for one in step["because"])
+    for row in result.get("elsewhere", ()):
+        numbers.add(row["change"])
+    for finding in result.get("findings", ()):
+        numbers.update(finding["changes"])
+    for question in result.get("questions", ()):
+        numbers.update(question["changes"])
+    return frozenset(numbers)
+
+
+def by_number(changes: Iterable[Change]) -> dict[int, Change]:
+    """Return changes by their number."""
+    return {change.number: change for change in changes}

@@ -1,0 +1,192 @@
+"""`make run`: the whole product on this machine, with demo data, until Ctrl-C.
+
+DATABASE_URL and REDIS_URL replace the embedded servers, GERRIT_URL the demo's review system, and
+PORT the web server's port. Data and logs stay in var/ (or SWAT_DATA_DIR).
+"""
+
+import fcntl
+import os
+import secrets
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import redis
+
+from swat.celery import app
+from swat.embedded import valkey
+from swat.embedded.ports import HOST, answers, free_port, is_free
+from swat.embedded.supervisor import POLL, Program, ProgramFailed, StopAsked, Supervisor
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+USUAL_PORT = 8000
+
+CAST = """\
+  Ada   developer          requests backports
+  Rae   reviewer           approves them
+  Dev   deployer           runs the window
+  Rel   release engineer   keeps calendar and policy
+  Sam   signed in          may do nothing, and is told so"""
+
+
+def main() -> int:
+    """Run until asked to stop; return the exit status."""
+    os.chdir(ROOT)
+    started = time.monotonic()
+    folder = Path(os.environ.setdefault("SWAT_DATA_DIR", str(ROOT / "var"))).resolve()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / "run.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"It is running already with the data in {folder}; stop that one first.")
+            return 1
+        with Supervisor(folder / "log") as supervisor:
+            supervisor.listen_to_signals()
+            try:
+                url = start_everything(supervisor, folder)
+                took = time.monotonic() - started
+                print(f"\nReady after {took:.1f} s: {url}\n\nSign in with one click as:\n{CAST}\n")
+                print(f"Logs are in {folder / 'log'}. Ctrl-C stops everything.", flush=True)
+                while True:
+                    supervisor.look()
+                    time.sleep(POLL)
+            except StopAsked:
+                print("\nStopping", flush=True)
+                return 0
+            except ProgramFailed as failure:
+                print(failure, file=sys.stderr)
+                return 1
+
+
+def start_everything(supervisor: Supervisor, folder: Path) -> str:
+    """Start all servers, in the order they need each other; return the URL once all of it works.
+
+    Raises:
+        ProgramFailed: something did not start.
+        StopAsked: a signal came meanwhile.
+    """
+    port = web_port()
+    os.environ.setdefault("SWAT_INSECURE_HTTP", "1")
+    os.environ.setdefault("SWAT_DEMO", "1")
+    os.environ.setdefault("ALLOWED_HOSTS", f"localhost,{HOST},[::1]")
+
+    say("Preparing database, static files, Valkey and the demo's review system")
+    migrate = manage(supervisor, "migrate", "--noinput")
+    static = manage(supervisor, "collectstatic", "--noinput", "--verbosity", "0")
+    if not os.environ.get("REDIS_URL"):
+        os.environ["REDIS_URL"] = valkey.start(supervisor, folder / "valkey", keep=True)
+    if not os.environ.get("GERRIT_URL"):
+        os.environ["GERRIT_URL"] = start_gerrit(supervisor)
+    supervisor.finish(migrate)
+
+    say("Loading the demo; starting worker, beat and web server")
+    worker = start_celery(supervisor, folder)
+    seed = manage(supervisor, "seed_demo")
+    supervisor.finish(static)
+    web = start_web(supervisor, port)
+    supervisor.finish(seed)
+    url = f"http://{HOST}:{port}/"
+    supervisor.wait_until(
+        lambda: is_healthy(url), what="the web server answers", seconds=30, watched=web
+    )
+    wait_for_worker(supervisor, worker)
+    return url
+
+
+def web_port() -> int:
+    """Return PORT, else the usual port, else any free one.
+
+    Raises:
+        ProgramFailed: PORT is taken, or no port at all.
+    """
+    wanted = os.environ.get("PORT")
+    if not wanted:
+        return USUAL_PORT if is_free(USUAL_PORT) else free_port()
+    if not wanted.isdecimal() or not is_free(int(wanted)):
+        raise ProgramFailed(f"PORT={wanted} is not a free port of this machine.")
+    return int(wanted)
+
+
+def manage(supervisor: Supervisor, *command: str) -> Program:
+    """Begin to run a management command that ends by itself."""
+    return supervisor.start(command[0], [sys.executable, "manage.py", *command])
+
+
+def start_gerrit(supervisor: Supervisor) -> str:
+    """Start the demo's review system; return its URL once it answers."""
+    port = free_port()
+    program = supervisor.start(
+        "gerrit", [sys.executable, "-m", "swat.embedded.gerrit", "--port", str(port)]
+    )
+    supervisor.wait_until(
+        lambda: answers(port), what="the review system answers", seconds=20, watched=program
+    )
+    return f"http://{HOST}:{port}/r/"
+
+
+def start_celery(supervisor: Supervisor, folder: Path) -> Program:
+    """Start beat, which tells the worker what is due, and the worker; return the worker."""
+    celery = (sys.executable, "-m", "celery", "--app", "swat")
+    worker = supervisor.start(
+        "worker",
+        [
+            *(*celery, "worker", "--concurrency", "2", "--loglevel", "INFO"),
+            *("--without-gossip", "--without-mingle"),  # there is no other worker to talk to
+        ],
+        # A container's only user is often root; for a demo on one's own machine that is no news.
+        environment={"PYTHONWARNINGS": "ignore:You're running the worker with superuser"},
+        stop_seconds=15,  # more than CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT
+    )
+    supervisor.start(
+        "beat",
+        [
+            *(*celery, "beat", "--loglevel", "INFO", "--pidfile", ""),
+            *("--schedule", str(folder / "celerybeat-schedule")),
+        ],
+    )
+    return worker
+
+
+def start_web(supervisor: Supervisor, port: int) -> Program:
+    """Start the web server on `port`."""
+    return supervisor.start(
+        "web",
+        [
+            *(sys.executable, "-m", "gunicorn", "swat.wsgi", "--bind", f"{HOST}:{port}"),
+            *("--worker-class", "gthread", "--workers", "2", "--threads", "4"),
+            *("--graceful-timeout", "5", "--access-logfile", "-", "--no-control-socket"),
+        ],
+        stop_seconds=10,
+    )
+
+
+def is_healthy(url: str) -> bool:
+    """Tell whether the web server says that it can serve."""
+    try:
+        return httpx.get(f"{url}healthz", timeout=2).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
+def wait_for_worker(supervisor: Supervisor, worker: Program) -> None:
+    """Look until a probe task has gone through broker and worker; it leaves its token in Redis."""
+    token = secrets.token_hex(16)
+    app.send_task("scheduler.tasks.probe", args=[token])
+    with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+        supervisor.wait_until(
+            lambda: bool(client.exists(f"swat:probe:{token}")),
+            what="the worker has done a task",
+            seconds=30,
+            watched=worker,
+        )
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal what is going on, at once."""
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

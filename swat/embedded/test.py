@@ -1,0 +1,90 @@
+"""`make test`: the whole suite on PostgreSQL, Valkey and Chromium, and its core again on SQLite.
+
+Arguments go to pytest. Nothing is left behind: servers and their data live in a folder of this run.
+"""
+
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from swat.embedded import chromium, postgres, valkey
+from swat.embedded.supervisor import OutOfTime, ProgramFailed, StopAsked, Supervisor
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SECONDS = 600  # for everything
+NO_TESTS = 5  # pytest's exit status where nothing was selected
+
+
+def main(arguments: list[str]) -> int:
+    """Run the suite with pytest's `arguments`; return the exit status."""
+    os.chdir(ROOT)
+    with tempfile.TemporaryDirectory(prefix="swat-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # the database server may have to run as another user
+        with Supervisor(folder / "log", seconds=SECONDS) as supervisor:
+            supervisor.listen_to_signals()
+            try:
+                start_servers(supervisor, folder)
+                return run_suites(supervisor, folder, arguments)
+            except (ProgramFailed, OutOfTime) as failure:
+                print(failure, file=sys.stderr)
+                return 1
+            except StopAsked:
+                print("Stopped", file=sys.stderr)
+                return 130
+
+
+def start_servers(supervisor: Supervisor, folder: Path) -> None:
+    """Start what the tests need and name it in the environment.
+
+    Raises:
+        ProgramFailed: a server did not start, or CI has no Chromium.
+    """
+    install = chromium.start_install(supervisor)
+    os.environ["DATABASE_URL"] = postgres.start(supervisor, folder_of(folder, "postgres"))
+    if not os.environ.get("REDIS_URL"):
+        os.environ["REDIS_URL"] = valkey.start(supervisor, folder / "valkey", keep=False)
+    if browser := chromium.finish_install(supervisor, install):
+        os.environ["SWAT_CHROMIUM"] = browser
+    os.environ["SWAT_DATA_DIR"] = str(folder_of(folder, "var"))
+    os.environ["COVERAGE_FILE"] = str(folder / "coverage")
+
+
+def run_suites(supervisor: Supervisor, folder: Path, arguments: list[str]) -> int:
+    """Run all tests on PostgreSQL, then those for both databases on a SQLite file."""
+    print("All tests, on PostgreSQL", flush=True)
+    coverage = [] if arguments else ["--cov"]
+    status = pytest(supervisor, *coverage, *arguments)
+    if status != 0:
+        return status
+    print("Locking and constraints again, on SQLite", flush=True)
+    os.environ["DATABASE_URL"] = f"sqlite:///{folder / 'swat.sqlite3'}"
+    os.environ["SWAT_TEST_SQLITE"] = str(folder / "test.sqlite3")
+    status = pytest(supervisor, *arguments, "-m", "both_databases")
+    return 0 if status == NO_TESTS else status
+
+
+def pytest(supervisor: Supervisor, *arguments: str) -> int:
+    """Run pytest on the terminal and return its exit status."""
+    return supervisor.wait_for_end(
+        supervisor.start(
+            "pytest",
+            [sys.executable, "-m", "pytest", *arguments],
+            stop_signal=signal.SIGINT,  # it closes browsers and says where it was
+            stop_seconds=15,
+            to_terminal=True,
+        )
+    )
+
+
+def folder_of(parent: Path, name: str) -> Path:
+    """Make and return a folder that every user may enter."""
+    folder = parent / name
+    folder.mkdir(mode=0o755)
+    return folder
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

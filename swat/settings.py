@@ -1,0 +1,298 @@
+"""All settings, read from the environment, safe unless told otherwise.
+
+A production process needs SECRET_KEY, ALLOWED_HOSTS, DATABASE_URL and REDIS_URL. What makes things
+less safe (DEBUG, SWAT_INSECURE_HTTP, SWAT_DEMO) is off by default, and settings that would be
+dangerous together are refused at start. Seconds are the unit of every duration, unless its name
+says otherwise.
+"""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+import environ
+from celery.schedules import schedule
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+env = environ.Env()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# Everything written at run time: database, static files, logs, generated key.
+DATA_DIR = Path(env.str("SWAT_DATA_DIR", default="") or BASE_DIR / "var")
+
+SHORTEST_KEY = 50  # characters; what Django's own deployment check asks for
+
+
+def key_kept_in(folder: Path) -> str:
+    """Return the secret key kept in `folder`, making a random one the first time."""
+    file = folder / "secret_key"
+    if not file.exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = folder / f"secret_key.{os.getpid()}"
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(64))
+        try:
+            os.link(draft, file)  # one writer wins, and nobody reads half a key
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return file.read_text()
+
+
+# --- Safety -------------------------------------------------------------------------------------
+
+DEBUG: bool = env.bool("DEBUG", default=False)
+INSECURE_HTTP: bool = env.bool("SWAT_INSECURE_HTTP", default=False)  # plain HTTP on one machine
+SWAT_DEMO: bool = env.bool("SWAT_DEMO", default=False)  # anybody signs in as the cast, by one click
+
+SECRET_KEY: str = env.str("SECRET_KEY", default="")
+if not SECRET_KEY and env.str("SWAT_DATA_DIR", default=""):
+    SECRET_KEY = key_kept_in(DATA_DIR)
+
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+if not SECRET_KEY:
+    raise ImproperlyConfigured("Set SECRET_KEY to 50 or more random characters.")
+if len(SECRET_KEY) < SHORTEST_KEY or SECRET_KEY.startswith("django-insecure-"):
+    raise ImproperlyConfigured("SECRET_KEY is an example or too short: take 50 random characters.")
+if "*" in ALLOWED_HOSTS:
+    raise ImproperlyConfigured("ALLOWED_HOSTS must name the hosts: '*' lets anybody choose one.")
+if DEBUG and not INSECURE_HTTP:
+    raise ImproperlyConfigured("DEBUG shows source and settings: not for a site on the network.")
+if SWAT_DEMO and not INSECURE_HTTP:
+    raise ImproperlyConfigured("SWAT_DEMO signs anybody in: not for a site on the network.")
+
+SECURE_SSL_REDIRECT = not INSECURE_HTTP
+SECURE_REDIRECT_EXEMPT = [r"^healthz$"]  # load balancers ask over plain HTTP
+SECURE_HSTS_SECONDS = 0 if INSECURE_HTTP else 365 * 24 * 3600
+SECURE_HSTS_INCLUDE_SUBDOMAINS = not INSECURE_HTTP
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+if env.bool("SWAT_BEHIND_PROXY", default=False):  # only where a proxy sets or strips this header
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# The __Host- prefix binds a cookie to HTTPS and to this one host; browsers refuse it on plain HTTP.
+COOKIE_PREFIX = "" if INSECURE_HTTP else "__Host-"
+SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}session"
+SESSION_COOKIE_SECURE = not INSECURE_HTTP
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_AGE = 7 * 24 * 3600
+CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrf"
+CSRF_COOKIE_SECURE = not INSECURE_HTTP
+X_FRAME_OPTIONS = "DENY"
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "frame-ancestors": [NONE],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "object-src": [NONE],
+    },
+}
+
+# Preloading binds the whole domain for good: its owner's decision, not ours.
+SILENCED_SYSTEM_CHECKS = ["security.W021"]
+
+# --- Django -------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "scheduler",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "template_partials.apps.SimpleAppConfig",  # its loader is listed in TEMPLATES below
+    "csp",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+TEMPLATE_LOADERS: list[Any] = [
+    "django.template.loaders.filesystem.Loader",
+    "django.template.loaders.app_directories.Loader",
+]
+if not DEBUG:
+    TEMPLATE_LOADERS = [("django.template.loaders.cached.Loader", TEMPLATE_LOADERS)]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "OPTIONS": {
+            "loaders": [("template_partials.loader.Loader", TEMPLATE_LOADERS)],
+            "builtins": [
+                "django.templatetags.static",
+                "django_htmx.templatetags.django_htmx",
+                "template_partials.templatetags.partials",
+            ],
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+ROOT_URLCONF = "swat.urls"
+WSGI_APPLICATION = "swat.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "scheduler.User"
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "sign-in"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# Per process. Nothing that must be true everywhere may be kept here; the database is for that.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {
+        "django": {"handlers": [], "propagate": True},  # to stderr like the rest, without mail
+        "django.server": {"handlers": [], "propagate": True},
+        "httpx": {"level": "WARNING"},  # its INFO is one line for every request we send
+    },
+}
+
+# --- Database -----------------------------------------------------------------------------------
+
+
+def database_from_url(url: str) -> dict[str, Any]:
+    """Return Django's settings for the database at `url`, with the limits that we rely on.
+
+    Raises:
+        ImproperlyConfigured: the URL is for neither PostgreSQL nor SQLite.
+    """
+    database: dict[str, Any] = env.db_url_config(url)
+    engine = database["ENGINE"].rpartition(".")[2]
+    options = database.setdefault("OPTIONS", {})
+    if engine == "sqlite3":
+        options.setdefault("timeout", 20)  # wait for another writer rather than fail
+        # A transaction takes the write lock when it begins, so it never fails half-way for it.
+        options.setdefault("transaction_mode", "IMMEDIATE")
+        # Readers do not wait for the writer; what was answered survives a power cut.
+        options.setdefault("init_command", "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;")
+    elif engine == "postgresql":
+        options.setdefault("connect_timeout", 3)
+        options.setdefault(  # milliseconds: "busy, not saved" rather than a page that hangs
+            "options",
+            "-c lock_timeout=3000 -c statement_timeout=5000"
+            " -c idle_in_transaction_session_timeout=10000",
+        )
+        database["CONN_MAX_AGE"] = 60
+        database["CONN_HEALTH_CHECKS"] = True  # no error page for the first request after a restart
+    else:
+        raise ImproperlyConfigured("DATABASE_URL must be postgresql://… or sqlite:///…")
+    return database
+
+
+DATABASES = {
+    "default": database_from_url(
+        env.str("DATABASE_URL", default="") or f"sqlite:///{DATA_DIR / 'swat.sqlite3'}"
+    )
+}
+
+# --- Celery -------------------------------------------------------------------------------------
+
+REDIS_URL: str = env.str("REDIS_URL", default="") or "redis://127.0.0.1:6379/0"
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_TASK_SERIALIZER = "json"  # a message must not be able to carry code
+CELERY_RESULT_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_IGNORE_RESULT = True  # what happened is in the database; Redis may lose everything
+CELERY_TASK_ACKS_LATE = True  # a killed worker's task is done by another: tasks are idempotent
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # a busy worker does not sit on tasks others could do
+CELERY_TASK_SOFT_TIME_LIMIT = 210
+CELERY_TASK_TIME_LIMIT = 240  # below the visibility timeout, or a task would run twice at once
+CELERY_TASK_PUBLISH_RETRY = False  # a request never waits for Redis: beat delivers the event anyway
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # Redis comes back; a worker that gave up does not
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True  # they are delivered again
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10  # tasks in hand may finish before a stop
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False  # LOGGING above holds for workers too
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 300,  # no task may have a countdown longer than this: it would repeat
+    "unacked_restore_interval": 5,  # look for a dead worker's tasks this often, …
+    "unacked_restore_throttle": 1,  # … every time
+    "socket_timeout": 5,  # a Redis that hangs is a Redis that is down
+    "socket_connect_timeout": 1,
+}
+CELERY_BEAT_SCHEDULE = {
+    # Each run expires when the next is due: after an outage one runs, not a hundred.
+    "refresh-open-windows": {
+        "task": "scheduler.tasks.refresh_open_windows",
+        "schedule": schedule(60),
+        "options": {"expires": 60},
+    },
+    "deliver-events": {
+        "task": "scheduler.tasks.deliver_events",
+        "schedule": schedule(10),
+        "options": {"expires": 10},
+    },
+}
+
+# --- The product --------------------------------------------------------------------------------
+
+# Where the review system answers, e.g. "https://gerrit.example.org/r/"; "" is none at all.
+GERRIT_URL: str = env.str("GERRIT_URL", default="")
+# Where people find it: for links, and the one host whose URLs a form accepts.
+GERRIT_PUBLIC_URL: str = env.str("GERRIT_PUBLIC_URL", default="https://gerrit.wikimedia.org/r/")
+# Where deployers run `scap` in a browser; "" leaves the links out.
+SPIDERPIG_URL: str = env.str("SPIDERPIG_URL", default="https://spiderpig.wikimedia.org/")
+MAIN_BRANCHES: tuple[str, ...] = tuple(env.list("MAIN_BRANCHES", default=["master", "main"]))
+RELEASE_BRANCH_PREFIX: str = env.str("RELEASE_BRANCH_PREFIX", default="wmf/")
