@@ -56,8 +56,9 @@ lock: .venv/.uv  ## Compile requirements*.in into the hashed lock files (UPGRADE
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; say which with: make PYTHON=python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
-		{ [ "$$(id -u)" = 0 ] && apt-get update -qq && \
-		  apt-get install -qq -y --no-install-recommends python3-venv; } || \
+		{ [ "$$(id -u)" = 0 ] && echo "Installing python3-venv" && apt-get -qq update && \
+		  DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends \
+		  python3-venv >/dev/null; } || \
 		{ echo "Python's venv module is incomplete. As root: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Making .venv"
 	@$(PYTHON) -m venv .venv

@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime
 from typing import Any
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from django import template
@@ -151,3 +152,9 @@ def pluralised(count: int, word: str) -> str:
 def findings(objections: Any) -> dict[str, Any]:  # noqa: ANN401 - any list of objections
     """List objections, each with its level, rule and the way out."""
     return {"objections": objections}
+
+
+@register.simple_tag
+def new_key() -> str:
+    """Return a fresh idempotency key: sending one form twice has one effect."""
+    return str(uuid4())

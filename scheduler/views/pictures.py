@@ -105,7 +105,9 @@ def picture_of(own: int, links: Iterable[Link], labels: Mapping[int, str]) -> Pi
         )
     return Picture(
         boxes=tuple(boxes.values()),
-        arrows=tuple(Arrow(_path(boxes[link.first], boxes[link.then]), link.asked) for link in links),
+        arrows=tuple(
+            Arrow(_path(boxes[link.first], boxes[link.then]), link.asked) for link in links
+        ),
         links=links,
         width=max(box.x for box in boxes.values()) + WIDTH + MARGIN,
         height=max(box.y for box in boxes.values()) + HEIGHT + MARGIN,

@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from scheduler.domain import changes as domain
 from scheduler.domain.policy.findings import Place
 from scheduler.domain.policy.rules import RULES_BY_ID
 from scheduler.models import Backport, Change
@@ -75,7 +76,7 @@ class Entry:
     """One change in a list, with its backport where it has one."""
 
     number: int
-    change: Change | None
+    change: Change | domain.Change | None
     backport: Backport | None
     objections: tuple[Objection, ...] = ()
     placement: Placement | None = None
@@ -143,7 +144,7 @@ class PlanPage:
     """
 
     result: Mapping[str, Any]
-    changes: Mapping[int, Change] = field(default_factory=dict)
+    changes: Mapping[int, Change | domain.Change] = field(default_factory=dict)
     backports: Mapping[int, Backport] = field(default_factory=dict)
     reader: str = ""
 
@@ -244,11 +245,7 @@ class PlanPage:
     @cached_property
     def slots(self) -> int:
         """How many slots the queue takes: what only the Beta Cluster sees takes none."""
-        return sum(
-            not (entry.change is not None and entry.change.to_domain().is_beta_only)
-            for step in self.steps
-            for entry in step.entries
-        )
+        return sum(not _is_beta_only(entry.change) for step in self.steps for entry in step.entries)
 
     @cached_property
     def places(self) -> tuple[tuple[str, tuple[Entry, ...], str], ...]:
@@ -329,6 +326,12 @@ class PlanPage:
         return "The evidence does not say which comes first."
 
 
+def _is_beta_only(change: Change | domain.Change | None) -> bool:
+    if isinstance(change, Change):
+        change = change.to_domain(with_diff=False)
+    return change is not None and change.is_beta_only
+
+
 def numbers_in(result: Mapping[str, Any]) -> frozenset[int]:
     """Return every change number that a plan result speaks of."""
     numbers = set(result.get("leftovers", ()))
@@ -342,8 +345,3 @@ def numbers_in(result: Mapping[str, Any]) -> frozenset[int]:
     for question in result.get("questions", ()):
         numbers.update(question["changes"])
     return frozenset(numbers)
-
-
-def by_number(changes: Iterable[Change]) -> dict[int, Change]:
-    """Return changes by their number."""
-    return {change.number: change for change in changes}

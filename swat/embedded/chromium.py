@@ -1,25 +1,34 @@
 """The distribution's Chromium, for browser tests."""
 
+import ctypes
 import os
 import shutil
 
 from swat.embedded.supervisor import Program, ProgramFailed, Supervisor
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+DRIVER_LIBRARY = "libatomic.so.1"  # Playwright's driver needs it; bare Debian lacks it
 
 MISSING = (
-    "Chromium is missing, so browser tests are skipped. "
-    "As root: apt-get install chromium; or set SWAT_CHROMIUM to its path."
+    "Chromium or its driver's library is missing, so browser tests are skipped. "
+    "As root: apt-get install chromium libatomic1; or set SWAT_CHROMIUM to its path."
 )
 
 INSTALL = (
     "apt-get -qq update && DEBIAN_FRONTEND=noninteractive "
-    "apt-get -qq install -y --no-install-recommends chromium"
+    "apt-get -qq install -y --no-install-recommends chromium libatomic1"
 )
 
 
 def path() -> str | None:
-    """Return where Chromium is: SWAT_CHROMIUM, or what is installed; None where there is none."""
+    """Return the path of a Chromium that tests can drive; None where there is none.
+
+    It is SWAT_CHROMIUM if that is set, else what is installed.
+    """
+    try:
+        ctypes.CDLL(DRIVER_LIBRARY)
+    except OSError:
+        return None
     return os.environ.get("SWAT_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
@@ -27,8 +36,8 @@ def start_install(supervisor: Supervisor) -> Program | None:
     """Begin to install Chromium where it is missing and we may; None where nothing runs."""
     if path() or os.geteuid() != 0 or not shutil.which("apt-get"):
         return None
-    print("Installing Chromium for the browser tests")
-    return supervisor.start("chromium", ["/bin/sh", "-c", INSTALL], stop_seconds=20)
+    print("Installing Chromium for the browser tests", flush=True)
+    return supervisor.start("chromium", ["/bin/sh", "-c", INSTALL], stop_seconds=20, ends=True)
 
 
 def finish_install(supervisor: Supervisor, install: Program | None) -> str | None:

@@ -46,6 +46,7 @@ def start(supervisor: Supervisor, folder: Path) -> str:
             ],
             user=user,
             directory=folder,
+            ends=True,
         )
     )
     port = free_port()

@@ -111,7 +111,7 @@ def web_port() -> int:
 
 def manage(supervisor: Supervisor, *command: str) -> Program:
     """Begin to run a management command that ends by itself."""
-    return supervisor.start(command[0], [sys.executable, "manage.py", *command])
+    return supervisor.start(command[0], [sys.executable, "manage.py", *command], ends=True)
 
 
 def start_gerrit(supervisor: Supervisor) -> str:

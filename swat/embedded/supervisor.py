@@ -55,6 +55,7 @@ class Program:
     log: Path | None
     stop_signal: signal.Signals
     stop_seconds: float
+    ends: bool
 
     def tail(self) -> str:
         """Return the end of its log, or nothing where it writes to the terminal."""
@@ -104,6 +105,7 @@ class Supervisor:
         directory: Path | None = None,
         stop_signal: signal.Signals = signal.SIGTERM,
         stop_seconds: float = 5,
+        ends: bool = False,
         to_terminal: bool = False,
     ) -> Program:
         """Start `command` and watch it from now on.
@@ -116,6 +118,7 @@ class Supervisor:
             directory: where it runs; ours by default.
             stop_signal: what asks it to stop.
             stop_seconds: how long it may take to, before it and its group are killed.
+            ends: it does one thing and ends; `finish` or `wait_for_end` judges how.
             to_terminal: it writes to the terminal instead of to a log.
         """
         log = None if to_terminal else self.logs / f"{name}.log"
@@ -137,7 +140,7 @@ class Supervisor:
         finally:
             if output is not None:
                 output.close()
-        program = Program(name, process, log, stop_signal, stop_seconds)
+        program = Program(name, process, log, stop_signal, stop_seconds, ends)
         self.children.append(program)
         return program
 
@@ -147,7 +150,7 @@ class Supervisor:
         Raises:
             StopAsked: a signal asked us to stop.
             OutOfTime: the time limit is over.
-            ProgramFailed: a child has ended.
+            ProgramFailed: a child that should run for ever has ended.
         """
         if self.stop_asked:
             raise StopAsked
@@ -155,7 +158,7 @@ class Supervisor:
             raise OutOfTime("The time limit is over.")
         for child in self.children:
             status = child.process.poll()
-            if status is not None:
+            if status is not None and not child.ends:
                 raise ProgramFailed(f"{child.name} ended with status {status}.{child.tail()}")
 
     def wait_until(

@@ -74,6 +74,7 @@ def pytest(supervisor: Supervisor, *arguments: str) -> int:
             [sys.executable, "-m", "pytest", *arguments],
             stop_signal=signal.SIGINT,  # it closes browsers and says where it was
             stop_seconds=15,
+            ends=True,
             to_terminal=True,
         )
     )

@@ -1,0 +1,242 @@
+"""What people fill in: short, each with an example, and never asked twice."""
+
+from datetime import UTC
+from typing import Any
+
+from django import forms
+
+from scheduler.domain.backports import Kind, Mark, Urgency
+from scheduler.models import Window
+
+LONGEST = 2000
+_EMPTY_ANSWERS = frozenset(
+    {"none", "low", "n/a", "n.a.", "n.a", "na", "no", "nothing", "nowhere", "-"}
+)
+
+CRITERIA = (
+    ("long-task", "a long task"),
+    ("runtime-upgrade", "a runtime upgrade"),
+    ("read-only-time", "read-only time"),
+    ("new-cookie", "a new cookie"),
+    ("new-extension-enabled", "a new extension is enabled"),
+    ("big-default-change", "a big default changes"),
+    ("unknown-load", "load of unknown size"),
+    ("deploy-system", "the deploy system"),
+    ("incompatible", "incompatible between versions"),
+)
+_MARKS = {
+    Mark.SECURITY: "security fix",
+    Mark.NEW_EXTENSION: "new extension",
+    Mark.SCHEMA_CHANGE: "schema change",
+    Mark.REVERT: "revert",
+    Mark.LOW_RISK: "low risk",
+    Mark.TEST_PLAN: "has a test plan",
+}
+
+
+class WindowChoice(forms.ModelChoiceField):
+    """Names a window by its day and time."""
+
+    def label_from_instance(self, obj: Window) -> str:
+        """Return what the list shows."""
+        start = obj.start.astimezone(UTC)
+        return f"{start:%a} {start.day} {start:%b %Y}, {start:%H:%M} UTC, {obj.title}"
+
+
+def _text(label: str, example: str, *, rows: int = 2, required: bool = True) -> forms.CharField:
+    return forms.CharField(
+        label=label,
+        help_text=f"Such as: {example}",
+        required=required,
+        max_length=LONGEST,
+        widget=forms.Textarea(attrs={"rows": rows}),
+    )
+
+
+class BackportForm(forms.Form):
+    """Everything a requester says about a backport."""
+
+    change = forms.CharField(
+        label="Change",
+        help_text="Its number or address, such as: 10010",
+        max_length=300,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True}),
+    )
+    window = WindowChoice(
+        label="Window", help_text="Times are UTC.", queryset=Window.objects.none(), empty_label=None
+    )
+    why_not_train = _text(
+        "Why can it not wait for the train?", "searching fails on all Wikipedias since Tuesday."
+    )
+    kind = forms.ChoiceField(
+        label="Kind",
+        help_text="Such as: regression, if it worked a week ago.",
+        choices=[(kind.value, kind.value) for kind in Kind],
+        initial=Kind.BUG.value,
+    )
+    urgency = forms.TypedChoiceField(
+        label="Urgency",
+        help_text="Such as: high, if many users lose work.",
+        choices=[(urgency.value, urgency.slug.replace("-", " ")) for urgency in Urgency],
+        coerce=int,
+        initial=Urgency.NORMAL.value,
+    )
+    user_impact = _text(
+        "What do users see if it waits?", "the save button does nothing for about one edit in ten."
+    )
+    tested_where = _text(
+        "Where was it tested?", "CI and Beta Cluster; not with real traffic.", rows=1
+    )
+    verify_how = _text(
+        "How is it verified on the test servers, and what must be seen?",
+        "search for “cat”; ten results and no error in the log.",
+    )
+    problems_where = _text(
+        "Where could problems occur?", "every page view, if the module is registered twice."
+    )
+    rollback_how = _text(
+        "Can it be rolled back without lasting impact, and how?", "yes, revert and sync; no data."
+    )
+    present = forms.BooleanField(
+        label="Somebody will be there to test it",
+        help_text="Without anybody it is held, unless it is low risk and has a test plan.",
+        required=False,
+        initial=True,
+    )
+    tester = forms.CharField(
+        label="Who tests", help_text="Such as: ada", max_length=150, required=False
+    )
+    nick = forms.CharField(
+        label="Nick in chat", help_text="Such as: ada_l", max_length=100, required=False
+    )
+    steps_before = _text("Steps before", "create the table with the script.", required=False)
+    steps_after = _text("Steps after", "purge the main page.", required=False)
+    marks = forms.MultipleChoiceField(
+        label="What is true of it",
+        choices=[(mark.value, label) for mark, label in _MARKS.items()],
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+    )
+    criteria = forms.MultipleChoiceField(
+        label="What needs a window of its own",
+        choices=CRITERIA,
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+    )
+
+    def __init__(self, *args: Any, windows: Any, preview_url: str = "", **kwargs: Any) -> None:  # noqa: ANN401 - as Django's own
+        super().__init__(*args, **kwargs)
+        window = self.fields["window"]
+        if isinstance(window, WindowChoice):
+            window.queryset = windows
+        if preview_url:
+            for name, trigger in (
+                ("change", "input changed delay:400ms"),
+                *((name, "change") for name in ("window", "kind", "urgency", "present")),
+            ):
+                self.fields[name].widget.attrs.update(
+                    {
+                        "hx-get": preview_url,
+                        "hx-trigger": trigger,
+                        "hx-target": "#preview",
+                        "hx-swap": "outerHTML",
+                        "hx-include": "[name=change],[name=window],[name=kind],[name=urgency],"
+                        "[name=present],[name=marks],[name=criteria]",
+                        "hx-sync": "#preview:replace",
+                    }
+                )
+
+    @property
+    def safety_fields(self) -> list[forms.BoundField]:
+        """The questions about tests and the way back."""
+        return [
+            self[name] for name in ("tested_where", "verify_how", "problems_where", "rollback_how")
+        ]
+
+    def clean_problems_where(self) -> str:
+        """Refuse an answer that says nothing."""
+        answer: str = self.cleaned_data["problems_where"]
+        if answer.strip().strip(".!").lower() in _EMPTY_ANSWERS:
+            raise forms.ValidationError(
+                "Every change can cause problems somewhere: say where one would look first."
+            )
+        return answer
+
+    def clean(self) -> dict[str, Any]:
+        """Somebody who is there has a name."""
+        given = super().clean() or self.cleaned_data
+        if given.get("present") and not given.get("tester"):
+            self.add_error("tester", "Say who will be there to test it.")
+        return given
+
+
+class PreviewForm(forms.Form):
+    """The little that the verdict needs while somebody is still typing."""
+
+    change = forms.CharField(max_length=300)
+    window = forms.ModelChoiceField(queryset=Window.objects.none())
+    kind = forms.ChoiceField(choices=[(kind.value, "") for kind in Kind], required=False)
+    urgency = forms.TypedChoiceField(
+        choices=[(urgency.value, "") for urgency in Urgency],
+        coerce=int,
+        required=False,
+        empty_value=Urgency.NORMAL.value,
+    )
+    present = forms.BooleanField(required=False)
+    marks = forms.MultipleChoiceField(choices=[(m.value, "") for m in Mark], required=False)
+    criteria = forms.MultipleChoiceField(choices=CRITERIA, required=False)
+
+    def __init__(self, *args: Any, windows: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as Django's own
+        super().__init__(*args, **kwargs)
+        window = self.fields["window"]
+        if isinstance(window, forms.ModelChoiceField):
+            window.queryset = windows
+
+
+class ReviewForm(forms.Form):
+    """What a reviewer decides about exactly what they were shown."""
+
+    fingerprint = forms.CharField(max_length=64)
+    reason = forms.CharField(max_length=500, required=False)
+    acknowledged = forms.MultipleChoiceField(required=False)
+
+    def __init__(
+        self, *args: Any, rules: Any = (), needs_reason: bool = False, **kwargs: Any
+    ) -> None:  # noqa: ANN401 - as Django's own
+        super().__init__(*args, **kwargs)
+        acknowledged = self.fields["acknowledged"]
+        if isinstance(acknowledged, forms.MultipleChoiceField):
+            acknowledged.choices = [(rule, rule) for rule in rules]
+        self.needs_reason = needs_reason
+
+    def clean(self) -> dict[str, Any]:
+        """Whoever says no, or takes something on, says why."""
+        given = super().clean() or self.cleaned_data
+        if not given.get("reason") and (self.needs_reason or given.get("acknowledged")):
+            self.add_error("reason", "Say why, in a sentence.")
+        return given
+
+
+class AnswerForm(forms.Form):
+    """How two changes belong together."""
+
+    plan_fingerprint = forms.CharField(max_length=64)
+    low = forms.IntegerField(min_value=1)
+    high = forms.IntegerField(min_value=1)
+    answer = forms.ChoiceField(
+        choices=[(word, word) for word in ("a-first", "b-first", "together", "unrelated")]
+    )
+    only_first = forms.ChoiceField(
+        choices=[(word, word) for word in ("nothing", "degraded", "outage")], required=False
+    )
+    reason = forms.CharField(max_length=500, required=False)
+    back = forms.IntegerField(min_value=1, required=False)
+
+    def clean(self) -> dict[str, Any]:
+        """An order needs to say what breaks while only the first is live."""
+        given = super().clean() or self.cleaned_data
+        if given.get("answer") in {"a-first", "b-first"} and not given.get("only_first"):
+            self.add_error(
+                "only_first", "Say what breaks while only the first is live, then which is first."
+            )
+        return given

@@ -1,0 +1,226 @@
+"""The front page: the windows of this week and the next, and what to do now."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from django.http import HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from scheduler.actors import actor_of
+from scheduler.domain.lifecycle import Status
+from scheduler.domain.permissions import Act, may
+from scheduler.models import Backport, Freeze, Promotion, User, Window
+from scheduler.views.http import PageRequest, page
+from scheduler.views.plan_pages import PlanPage
+from scheduler.views.reading import (
+    backports_of,
+    freezes_between,
+    plan_pages,
+    promotions_before,
+    waiting_for_review,
+    windows_between,
+)
+
+WEEKS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One window in the list."""
+
+    window: Window
+    max_patches: int
+    slots_left: int
+    minutes_left: int
+    queued: int
+    elsewhere: tuple[tuple[str, int], ...]
+    questions: int
+    deployers: tuple[str, ...]
+    is_over: bool
+    is_frozen: bool
+    mine: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Something that lies over a day: a promotion of the train, or a freeze."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day with its bands and windows."""
+
+    date: date
+    is_today: bool
+    bands: tuple[Band, ...]
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What the reader does now: one sentence, and where."""
+
+    sentence: str
+    link: str = ""
+    link_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarPage:
+    """Everything on the page."""
+
+    days: tuple[Day, ...]
+    replays: tuple[Row, ...]
+    mine: tuple[Backport, ...]
+    live: tuple[tuple[str, str], ...]
+    sentence: str
+    link: str
+    link_text: str
+
+
+@require_safe
+def calendar(request: PageRequest) -> HttpResponse:
+    """Show the calendar; htmx asks for it again every 15 seconds."""
+    context: dict[str, object] = {
+        "section": "calendar",
+        "page": _calendar_page(request.user, timezone.now()),
+    }
+    return page(request, "scheduler/calendar/calendar.html", context, partial="calendar")
+
+
+def _calendar_page(user: User, now: datetime) -> CalendarPage:
+    today = now.astimezone(UTC).date()
+    monday = datetime.combine(today - timedelta(days=today.weekday()), datetime.min.time(), UTC)
+    end = monday + timedelta(weeks=WEEKS)
+    windows = windows_between(monday, end)
+    plans = plan_pages(windows, user)
+    freezes = freezes_between(monday, end)
+    promotions = promotions_before(end)
+    mine = backports_of(user)
+    rows = [_row(window, plans[window.pk], freezes, user, now) for window in windows]
+    current = [row for row in rows if row.window.as_of is None]
+    advice = _advice(user, now, current, plans, mine)
+    return CalendarPage(
+        days=_days(current, promotions, freezes, monday, today),
+        replays=tuple(row for row in rows if row.window.as_of is not None),
+        mine=tuple(mine),
+        live=_live(promotions, now),
+        sentence=advice.sentence,
+        link=advice.link,
+        link_text=advice.link_text,
+    )
+
+
+def _row(
+    window: Window, plan: PlanPage, freezes: Sequence[Freeze], user: User, now: datetime
+) -> Row:
+    numbers = window.numbers
+    places = Counter(placement.place for placement in plan.placements.values())
+    length = int(window.to_domain().minutes)
+    return Row(
+        window=window,
+        max_patches=numbers.max_patches,
+        slots_left=max(numbers.max_patches - plan.slots, 0),
+        minutes_left=max(length - plan.minutes, 0),
+        queued=len(plan.step_of),
+        elsewhere=tuple(sorted(places.items())),
+        questions=len(plan.questions),
+        deployers=tuple(person.username for person in window.deployers.all()),
+        is_over=window.is_over(now),
+        is_frozen=window.as_of is None
+        and any(
+            freeze.scope == "all" and freeze.to_domain().overlaps(window.to_domain())
+            for freeze in freezes
+        ),
+        mine=any(
+            backport.requester.username == user.username for backport in plan.backports.values()
+        ),
+    )
+
+
+def _days(
+    rows: Sequence[Row],
+    promotions: Sequence[Promotion],
+    freezes: Sequence[Freeze],
+    monday: datetime,
+    today: date,
+) -> tuple[Day, ...]:
+    days = []
+    for offset in range(7 * WEEKS):
+        start = monday + timedelta(days=offset)
+        end = start + timedelta(days=1)
+        bands = [
+            Band(
+                "freeze",
+                f"Freeze ({'everything' if freeze.scope == 'all' else 'all but what is urgent'}): "
+                f"{freeze.reason or 'no reason given'}, until {_day_and_time(freeze.ends)}",
+            )
+            for freeze in freezes
+            if freeze.starts < end and freeze.ends > start
+        ]
+        bands += [
+            Band(
+                "train",
+                f"Train, {one.at.astimezone(UTC):%H:%M} UTC: {one.group} moves to {one.version.name}",
+            )
+            for one in promotions
+            if start <= one.at < end
+        ]
+        of_day = tuple(row for row in rows if start <= row.window.start < end)
+        if of_day or bands:
+            days.append(Day(start.date(), start.date() == today, tuple(bands), of_day))
+    return tuple(days)
+
+
+def _day_and_time(moment: datetime) -> str:
+    moment = moment.astimezone(UTC)
+    return f"{moment:%a} {moment.day} {moment:%b}, {moment:%H:%M} UTC"
+
+
+def _live(promotions: Sequence[Promotion], now: datetime) -> tuple[tuple[str, str], ...]:
+    live = {one.group: one.version.name for one in promotions if one.at <= now}
+    return tuple(sorted(live.items()))
+
+
+def _advice(
+    user: User,
+    now: datetime,
+    rows: Sequence[Row],
+    plans: dict[int, PlanPage],
+    mine: Sequence[Backport],
+) -> Advice:
+    """Return the first thing that waits for this person: a question, a reply, a review, a slot."""
+    for key, plan in plans.items():
+        if asked := [card for card in plan.questions if card.mine]:
+            return Advice(
+                f"Answer the question about {asked[0].low.number} and {asked[0].high.number}: "
+                "until then both are held.",
+                reverse("window", args=[key]) + "#questions",
+                "Answer it",
+            )
+    for backport in mine:
+        if backport.status == Status.NEEDS_INFO.value:
+            return Advice(
+                f"A reviewer asked you something about {backport.change.number}.",
+                reverse("backport", args=[backport.pk]),
+                "Read it",
+            )
+    if may(actor_of(user), Act.APPROVE) and (waiting := len(waiting_for_review(user, now))):
+        waits = "backport waits" if waiting == 1 else "backports wait"
+        return Advice(f"{waiting} {waits} for your review.", reverse("review-inbox"), "Review")
+    for row in rows:
+        if not row.is_over and not row.is_frozen and not row.window.locked_at and row.slots_left:
+            return Advice(
+                "Nothing waits for you. The next window with free slots is "
+                f"{_day_and_time(row.window.start)}: {row.slots_left} of {row.max_patches} left.",
+                reverse("backport-new") + f"?window={row.window.pk}",
+                "Book in it",
+            )
+    return Advice("Nothing waits for you, and no window of these two weeks has a free slot.")

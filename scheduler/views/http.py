@@ -1,0 +1,80 @@
+"""What every view shares: the request's type, and the one way in which forms act."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django_htmx.middleware import HtmxDetails
+
+from scheduler.domain.errors import Refused
+from scheduler.models import User
+from scheduler.services.idempotency import KeyReused, once
+
+OUT_OF_DATE, UNUSABLE = 409, 422
+
+
+class PageRequest(HttpRequest):
+    """A request of somebody who is signed in, perhaps sent by htmx."""
+
+    user: User
+    htmx: HtmxDetails
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a form is answered when nothing was done."""
+
+    sentence: str
+    status: int = OUT_OF_DATE
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+def act(request: PageRequest, effect: Callable[[], str]) -> str | Refusal:
+    """Do what a form asks, once for its key, and return the address to go to.
+
+    Returns:
+        A refusal with 409 where the rules say no, with 422 where the form itself is not usable.
+    """
+    key = request.POST.get("key", "")
+    try:
+        UUID(key)
+    except ValueError:
+        return Refusal("This form came without its key; load the page again.", UNUSABLE)
+    try:
+        return once(user=request.user, key=key, request_hash=_hash_of(request), effect=effect)
+    except KeyReused as refusal:
+        return Refusal(refusal.sentence, UNUSABLE)
+    except Refused as refusal:
+        return Refusal(refusal.sentence)
+
+
+def page(
+    request: PageRequest,
+    template: str,
+    context: dict[str, object],
+    *,
+    partial: str = "",
+    refusal: Refusal | None = None,
+) -> HttpResponse:
+    """Render a page; for htmx only the partial of it that has to be swapped."""
+    if refusal is not None:
+        context = {**context, "refusal": refusal.sentence, "refusal_status": refusal.status}
+    name = f"{template}#{partial}" if partial and request.htmx else template
+    status = refusal.status if refusal else 200
+    return render(request, name, context, status=status)
+
+
+def _hash_of(request: HttpRequest) -> str:
+    """Return the digest of what was sent, without what differs from one sending to the next."""
+    sent = sorted(
+        (name, values)
+        for name, values in request.POST.lists()
+        if name not in {"csrfmiddlewaretoken", "key"}
+    )
+    return hashlib.sha256(json.dumps([request.path, sent]).encode()).hexdigest()

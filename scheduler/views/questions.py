@@ -1,0 +1,56 @@
+"""Questions about suspected couplings, answered with one click."""
+
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from scheduler.domain.statements import OnlyFirst, StatementKind
+from scheduler.forms import AnswerForm
+from scheduler.models import Change, Window
+from scheduler.services.statements import answer_question
+from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act
+from scheduler.views.windows import show
+
+KINDS = {
+    "a-first": StatementKind.BEFORE,
+    "b-first": StatementKind.BEFORE,
+    "together": StatementKind.TOGETHER,
+    "unrelated": StatementKind.UNRELATED,
+}
+
+
+@require_POST
+def answer(request: PageRequest, pk: int) -> HttpResponse:
+    """Say which of two changes is first, or that they go together, or that they are unrelated."""
+    window = get_object_or_404(Window, pk=pk)
+    form = AnswerForm(request.POST)
+    if not form.is_valid():
+        sentence = next(iter(form.errors.values()))[0]
+        return show(request, window, refusal=Refusal(str(sentence), UNUSABLE))
+    given = form.cleaned_data
+    a = get_object_or_404(Change, number=given["low"])
+    b = get_object_or_404(Change, number=given["high"])
+    first, then = (b, a) if given["answer"] == "b-first" else (a, b)
+
+    def effect() -> str:
+        answer_question(
+            first=first,
+            then=then,
+            kind=KINDS[given["answer"]],
+            only_first=OnlyFirst(given["only_first"] or OnlyFirst.NOTHING),
+            by=request.user,
+            window=window,
+            plan_fingerprint=given["plan_fingerprint"],
+            reason=given["reason"],
+        )
+        if given["back"]:
+            return reverse("backport", args=[given["back"]])
+        return reverse("window", args=[pk])
+
+    result = act(request, effect)
+    if isinstance(result, Refusal):
+        return show(request, window, refusal=result)
+    if request.htmx:
+        return show(request, window, done="Answered; the window was planned again.")
+    return redirect(result)

@@ -1,0 +1,116 @@
+"""What pages read: a constant number of queries for any number of backports."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
+
+from scheduler.domain.lifecycle import OPEN, Status
+from scheduler.models import Backport, Change, Event, Freeze, Plan, Promotion, Review, User, Window
+from scheduler.views.plan_pages import PlanPage, numbers_in
+
+
+def windows_between(start: datetime, end: datetime) -> list[Window]:
+    """Return the windows that start in a time, and every replay, oldest first, with deployers."""
+    return list(
+        Window.objects.filter(Q(start__gte=start, start__lt=end) | Q(as_of__isnull=False))
+        .prefetch_related(Prefetch("deployers", User.objects.order_by("username")))
+        .order_by("start")
+    )
+
+
+def bookable_windows(now: datetime) -> QuerySet[Window]:
+    """Return the windows that somebody can still book in: not over, or a replay."""
+    return Window.objects.filter(Q(end__gt=now) | Q(as_of__isnull=False)).order_by("start")
+
+
+def newest_plans(windows: Iterable[Window]) -> dict[int, Plan]:
+    """Return the newest plan of each window that has one, by the window's key, without documents."""
+    newer = Plan.objects.filter(window=OuterRef("window"), version__gt=OuterRef("version"))
+    plans = Plan.objects.filter(~Exists(newer), window__in=[window.pk for window in windows])
+    return {plan.window_id: plan for plan in plans.defer("document")}
+
+
+def newest_plan(window: Window) -> Plan | None:
+    """Return the newest plan of a window; None if it was never planned."""
+    return Plan.objects.filter(window=window).order_by("-version").first()
+
+
+def changes_named(numbers: Iterable[int]) -> dict[int, Change]:
+    """Return the changes with these numbers, by number."""
+    found = Change.objects.filter(number__in=set(numbers)).defer("diff")
+    return {change.number: change for change in found}
+
+
+def backports_in(windows: Iterable[Window]) -> dict[int, dict[int, Backport]]:
+    """Return the open backports of windows: by the window's key, then by change number."""
+    found: dict[int, dict[int, Backport]] = {}
+    rows = Backport.objects.filter(
+        window__in=[window.pk for window in windows], status__in=[status.value for status in OPEN]
+    )
+    for backport in rows.select_related("change", "requester", "window").defer("change__diff"):
+        found.setdefault(backport.window_id, {})[backport.change.number] = backport
+    return found
+
+
+def plan_pages(windows: Iterable[Window], reader: User) -> dict[int, PlanPage]:
+    """Return the newest plan of each window, ready to be shown, by the window's key."""
+    windows = tuple(windows)
+    plans = newest_plans(windows)
+    backports = backports_in(windows)
+    changes = changes_named(number for plan in plans.values() for number in numbers_in(plan.result))
+    return {
+        window.pk: PlanPage(
+            result=plans[window.pk].result if window.pk in plans else {},
+            changes=changes,
+            backports=backports.get(window.pk, {}),
+            reader=reader.username,
+        )
+        for window in windows
+    }
+
+
+def backports_of(user: User) -> list[Backport]:
+    """Return what a person asked for and is still open, the next window first."""
+    return list(
+        Backport.objects.filter(requester=user, status__in=[status.value for status in OPEN])
+        .select_related("change", "window", "requester")
+        .defer("change__diff")
+        .order_by("window__start", "pk")
+    )
+
+
+def waiting_for_review(user: User, now: datetime) -> list[Backport]:
+    """Return what others submitted for windows not yet over: most urgent first, then oldest."""
+    return list(
+        Backport.objects.filter(
+            Q(window__end__gt=now) | Q(window__as_of__isnull=False),
+            status=Status.SUBMITTED.value,
+        )
+        .exclude(requester=user)
+        .exclude(change__owner=user.username)
+        .exclude(change__uploader=user.username)
+        .select_related("change", "requester", "window")
+        .defer("change__diff")
+        .order_by("urgency", "submitted_at", "pk")
+    )
+
+
+def promotions_before(end: datetime) -> list[Promotion]:
+    """Return the promotions up to a moment, oldest first."""
+    return list(Promotion.objects.filter(at__lt=end).select_related("version").order_by("at"))
+
+
+def freezes_between(start: datetime, end: datetime) -> list[Freeze]:
+    """Return the freezes that overlap a time."""
+    return list(Freeze.objects.filter(starts__lt=end, ends__gt=start).order_by("starts"))
+
+
+def reviews_of(backport: Backport) -> list[Review]:
+    """Return the reviews of a backport, newest first."""
+    return list(backport.reviews.select_related("reviewer").order_by("-made_at", "-pk"))
+
+
+def events_of(backport: Backport) -> list[Event]:
+    """Return what happened to a backport, oldest first."""
+    return list(backport.events.order_by("seq"))

@@ -1,0 +1,183 @@
+"""A window: its queue, production after every step, what went elsewhere, the lock, the exports."""
+
+from collections.abc import Mapping
+
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from scheduler.actors import actor_of
+from scheduler.adapters.plan_document import document_of
+from scheduler.domain.changes import ChangeSet
+from scheduler.domain.checklist.steps import Answers, checklist_of
+from scheduler.domain.permissions import Act, may
+from scheduler.domain.planning.plan import Step
+from scheduler.models import Change, Plan, Window
+from scheduler.queries import plan_input
+from scheduler.services import windows as services
+from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, page
+from scheduler.views.plan_pages import PlanPage, StepRow, numbers_in
+from scheduler.views.reading import backports_in, changes_named, newest_plan
+
+PAGE = "scheduler/windows/detail.html"
+
+
+@require_safe
+def detail(request: PageRequest, pk: int) -> HttpResponse:
+    """Show a window; htmx asks for it again every 15 seconds while something can change."""
+    return show(request, get_object_or_404(Window.objects.select_related("locked_by"), pk=pk))
+
+
+def show(
+    request: PageRequest, window: Window, *, refusal: Refusal | None = None, done: str = ""
+) -> HttpResponse:
+    """Answer with the window as it is now, whole or as the partial that htmx swaps in."""
+    now = timezone.now()
+    plan = newest_plan(window)
+    shown = plan_page(window, plan, reader=request.user.username)
+    actor = actor_of(request.user)
+    numbers = window.numbers
+    is_over = window.is_over(now)
+    context: dict[str, object] = {
+        "section": "calendar",
+        "window": window,
+        "page": shown,
+        "plan_fingerprint": plan.fingerprint if plan else "",
+        "numbers": numbers,
+        "window_minutes": int(window.to_domain().minutes),
+        "slot_boxes": [slot < shown.slots for slot in range(numbers.max_patches)],
+        "deployers": list(window.deployers.order_by("username").values_list("username", flat=True)),
+        "sentence": _sentence(window, shown),
+        "is_over": is_over,
+        "polls": not is_over,
+        "may_lock": plan is not None and not is_over and may(actor, Act.LOCK_WINDOW),
+        "may_unlock": may(actor, Act.UNLOCK_WINDOW),
+        "may_answer": may(actor, Act.ANSWER_QUESTION),
+        "done": done,
+    }
+    return page(request, PAGE, context, partial="window", refusal=refusal)
+
+
+def plan_page(window: Window, plan: Plan | None, *, reader: str = "") -> PlanPage:
+    """Return the plan of a window, ready to be shown."""
+    result = plan.result if plan else {}
+    return PlanPage(
+        result=result,
+        changes=changes_named(numbers_in(result)),
+        backports=backports_in([window]).get(window.pk, {}),
+        reader=reader,
+    )
+
+
+@require_POST
+def lock(request: PageRequest, pk: int) -> HttpResponse:
+    """Fix the queue that the page showed."""
+    window = get_object_or_404(Window, pk=pk)
+
+    def effect() -> str:
+        services.lock_window(
+            window=window,
+            by=request.user,
+            plan_fingerprint=request.POST.get("plan_fingerprint", ""),
+        )
+        return reverse("window", args=[pk])
+
+    return _answer(request, pk, act(request, effect), "The queue is locked.")
+
+
+@require_POST
+def unlock(request: PageRequest, pk: int) -> HttpResponse:
+    """Let the queue follow the facts again."""
+    window = get_object_or_404(Window, pk=pk)
+    reason = request.POST.get("reason", "").strip()
+    if not reason:
+        return show(request, window, refusal=Refusal("Say why, in a sentence.", UNUSABLE))
+
+    def effect() -> str:
+        services.unlock_window(window=window, by=request.user, reason=reason[:500])
+        return reverse("window", args=[pk])
+
+    return _answer(request, pk, act(request, effect), "The queue is no longer locked.")
+
+
+def _answer(request: PageRequest, pk: int, result: str | Refusal, done: str) -> HttpResponse:
+    window = get_object_or_404(Window.objects.select_related("locked_by"), pk=pk)
+    if isinstance(result, Refusal):
+        return show(request, window, refusal=result)
+    return show(request, window, done=done) if request.htmx else redirect(result)
+
+
+@require_safe
+def checklist(request: PageRequest, pk: int) -> HttpResponse:
+    """Show what is done in each step, to print or to follow."""
+    window = get_object_or_404(Window, pk=pk)
+    shown = plan_page(window, newest_plan(window), reader=request.user.username)
+    changes = ChangeSet(
+        change.to_domain(with_diff=False)
+        for change in shown.changes.values()
+        if isinstance(change, Change)
+    )
+    answers = {
+        number: Answers(
+            tester=backport.tester,
+            nick=backport.nick,
+            verify_how=backport.verify_how,
+            rollback_how=backport.rollback_how,
+            steps_before=backport.steps_before,
+            steps_after=backport.steps_after,
+        )
+        for number, backport in shown.backports.items()
+    }
+    steps = [
+        {"row": row, "items": checklist_of(_step(row), changes, answers)} for row in shown.steps
+    ]
+    context: dict[str, object] = {"section": "calendar", "window": window, "steps": steps}
+    return page(request, "scheduler/windows/checklist.html", context)
+
+
+def _step(row: StepRow) -> Step:
+    return Step(
+        position=row.position,
+        changes=tuple(entry.number for entry in row.entries),
+        starts=row.starts,
+        minutes=row.minutes,
+        because=(),
+    )
+
+
+@require_safe
+def document(_request: PageRequest, pk: int) -> HttpResponse:
+    """Download the facts that the window was planned from, as a plan document."""
+    window = get_object_or_404(Window, pk=pk)
+    plan = newest_plan(window)
+    facts: Mapping[str, object] = (
+        plan.document
+        if plan
+        else document_of(plan_input(window, window.planned_at(timezone.now())))
+    )
+    answer = JsonResponse(facts, json_dumps_params={"indent": 2, "ensure_ascii": False})
+    answer["Content-Disposition"] = f'attachment; filename="plan-{window.start:%Y-%m-%d-%H%M}.json"'
+    return answer
+
+
+def _sentence(window: Window, shown: PlanPage) -> str:
+    """Return the state of a window in one line."""
+    steps = len(shown.steps)
+    parts = [
+        f"{steps} {'step' if steps == 1 else 'steps'} in the queue",
+        *(
+            f"{len(entries)} {'to the train' if place == 'train' else place}"
+            for place, entries, _ in shown.places
+            if entries
+        ),
+    ]
+    asked = len(shown.questions)
+    if asked:
+        parts.append(f"{asked} {'question is' if asked == 1 else 'questions are'} open")
+    if shown.states:
+        safe = all(state.safe for state in shown.states)
+        parts.append("every step leaves production safe" if safe else "a step breaks production")
+    locked = "Locked: " if window.locked_at else ""
+    return f"{locked}{', '.join(parts)}."

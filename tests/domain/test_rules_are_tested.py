@@ -1,0 +1,60 @@
+"""Every rule with a check is pinned by the cases: a broken check breaks at least one of them."""
+
+import pytest
+
+from scheduler.domain.policy import verdict
+from scheduler.domain.policy.facts import Facts, Objection
+from scheduler.domain.policy.rules import RULES
+from scheduler.domain.policy.rules.rule import Check
+from tests.domain.casebook import cases, differences, parsed, result_of
+
+CHECKS: dict[str, Check] = {rule.id: rule.check for rule in RULES if rule.check is not None}
+CASES = [(case, parsed(case.document)) for case in cases() if not case.expect.get("invalid")]
+
+
+def never(_: Facts) -> Objection | None:
+    """Object to nothing."""
+    return None
+
+
+def always(_: Facts) -> Objection | None:
+    """Object to everything."""
+    return Objection("Always.")
+
+
+@pytest.mark.parametrize("broken", [never, always], ids=["never", "always"])
+@pytest.mark.parametrize("rule", CHECKS)
+def test_a_check_that_is_broken_fails_a_case(
+    rule: str, broken: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks = tuple(
+        (name, broken if name == rule else check) for name, check in CHECKS.items()
+    )
+    monkeypatch.setattr(verdict, "_CHECKS", checks)
+    about = sorted(CASES, key=lambda pair: rule not in pair[0].name)
+    assert any(differences(result_of(given), case.expect) for case, given in about)
+
+
+def test_every_rule_has_a_case_that_fires_and_a_near_miss() -> None:
+    told = [case.name.partition(": ")[2] for case, _ in CASES]
+    for rule in RULES:
+        assert any(name.startswith(f"{rule.id}:") for name in told) or rule.id in _WITHOUT_OWN_NAME
+        assert any(name.startswith(f"not {rule.id}:") for name in told)
+
+
+_WITHOUT_OWN_NAME = {"dependency-not-in-queue"}  # its cases say what is needed
+
+
+def test_the_order_of_the_rules_does_not_change_what_they_find(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(verdict, "_CHECKS", tuple(reversed(CHECKS.items())))
+    assert [case.name for case, given in CASES if differences(result_of(given), case.expect)] == (
+        _failing_anyway()
+    )
+
+
+def _failing_anyway() -> list[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verdict, "_CHECKS", tuple(CHECKS.items()))
+        return [c.name for c, given in CASES if differences(result_of(given), c.expect)]
