@@ -1,6 +1,6 @@
 """What people fill in: short, each with an example, and never asked twice."""
 
-from datetime import UTC
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -34,15 +34,6 @@ _MARKS = {
 }
 
 
-class WindowChoice(forms.ModelChoiceField):
-    """Names a window by its day and time."""
-
-    def label_from_instance(self, obj: Window) -> str:
-        """Return what the list shows."""
-        start = obj.start.astimezone(UTC)
-        return f"{start:%a} {start.day} {start:%b %Y}, {start:%H:%M} UTC, {obj.title}"
-
-
 def _text(label: str, example: str, *, rows: int = 2, required: bool = True) -> forms.CharField:
     return forms.CharField(
         label=label,
@@ -62,21 +53,24 @@ class BackportForm(forms.Form):
         max_length=300,
         widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True}),
     )
-    window = WindowChoice(
-        label="Window", help_text="Times are UTC.", queryset=Window.objects.none(), empty_label=None
+    window = forms.ModelChoiceField(
+        label="Window",
+        help_text="Such as: the next one with free slots.",
+        queryset=Window.objects.none(),
+        empty_label=None,
     )
     why_not_train = _text(
         "Why can it not wait for the train?", "searching fails on all Wikipedias since Tuesday."
     )
     kind = forms.ChoiceField(
         label="Kind",
-        help_text="Such as: regression, if it worked a week ago.",
+        help_text="Such as: regression, if it worked before.",
         choices=[(kind.value, kind.value) for kind in Kind],
         initial=Kind.BUG.value,
     )
     urgency = forms.TypedChoiceField(
         label="Urgency",
-        help_text="Such as: high, if many users lose work.",
+        help_text="Such as: high, if users lose work.",
         choices=[(urgency.value, urgency.slug.replace("-", " ")) for urgency in Urgency],
         coerce=int,
         initial=Urgency.NORMAL.value,
@@ -127,7 +121,7 @@ class BackportForm(forms.Form):
     def __init__(self, *args: Any, windows: Any, preview_url: str = "", **kwargs: Any) -> None:  # noqa: ANN401 - as Django's own
         super().__init__(*args, **kwargs)
         window = self.fields["window"]
-        if isinstance(window, WindowChoice):
+        if isinstance(window, forms.ModelChoiceField):
             window.queryset = windows
         if preview_url:
             for name, trigger in (
@@ -180,7 +174,6 @@ class PreviewForm(forms.Form):
         choices=[(urgency.value, "") for urgency in Urgency],
         coerce=int,
         required=False,
-        empty_value=Urgency.NORMAL.value,
     )
     present = forms.BooleanField(required=False)
     marks = forms.MultipleChoiceField(choices=[(m.value, "") for m in Mark], required=False)
@@ -201,8 +194,12 @@ class ReviewForm(forms.Form):
     acknowledged = forms.MultipleChoiceField(required=False)
 
     def __init__(
-        self, *args: Any, rules: Any = (), needs_reason: bool = False, **kwargs: Any
-    ) -> None:  # noqa: ANN401 - as Django's own
+        self,
+        *args: Any,  # noqa: ANN401 - as Django's own
+        rules: Iterable[str] = (),
+        needs_reason: bool = False,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
         super().__init__(*args, **kwargs)
         acknowledged = self.fields["acknowledged"]
         if isinstance(acknowledged, forms.MultipleChoiceField):

@@ -128,8 +128,7 @@ class _CommitName(_Part):
 
 
 class _Commit(_Part):
-    subject: Line
-    message: Text
+    message: Annotated[Text, Field(min_length=1)]
     parents: list[_CommitName]
 
 

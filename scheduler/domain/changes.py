@@ -144,7 +144,7 @@ class Change:
         A Change-Id is folded and may be abbreviated to seven digits or more; an address of the
         review server is reduced to its change number.
         """
-        if "epends-" not in self.message and "EPENDS-" not in self.message:
+        if "depends-on" not in self.message.lower():
             return ()
         named = (
             _depends_on_reference(value)

@@ -111,7 +111,7 @@ class Dependencies:
         self._production = production
         self._links: dict[int, tuple[Link, ...]] = {}
         self._local: dict[int, list[tuple[str, Change | str, tuple[str, ...]]]] = {}
-        self._declaring: set[int] = set()
+        self._only_irrelevant: set[int] = set()
         self._explore(sorted(requested))
         self._judge_statements(statements)
 
@@ -121,9 +121,7 @@ class Dependencies:
 
     def declares_only_irrelevant(self, number: int) -> bool:
         """Return whether a change declares dependencies, all known, none of which matters to it."""
-        return number in self._declaring and not any(
-            link.relevant for link in self._links.get(number, ()) if not link.is_parent
-        )
+        return number in self._only_irrelevant
 
     def _explore(self, numbers: Iterable[int]) -> None:
         waiting = deque(numbers)
@@ -152,8 +150,8 @@ class Dependencies:
                 links[needed.number] = Link(
                     needed, is_relevant(change, needed, family, self._production)
                 )
-        if links and not unknown:
-            self._declaring.add(change.number)
+        if links and not unknown and not any(link.relevant for link in links.values()):
+            self._only_irrelevant.add(change.number)
         parent = self._open_parent(change)
         if parent is not None:
             links[parent.number] = Link(parent, relevant=True, is_parent=True)

@@ -30,9 +30,9 @@ _STATUSES = {
     "deploying": ("info", "▶"),
     "deployed": ("good", "✓"),
     "reverted": ("bad", "↩"),
-    "missed": ("warn", "–"),
+    "missed": ("warn", "\N{EN DASH}"),
     "declined": ("bad", "✕"),
-    "withdrawn": ("", "–"),
+    "withdrawn": ("", "\N{EN DASH}"),
     "train": ("info", "→"),
     "dedicated": ("other", "◇"),
 }

@@ -1,7 +1,9 @@
 """Booking a backport, and everything there is to know about one."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpResponse
@@ -159,10 +161,10 @@ def preview(request: PageRequest) -> HttpResponse:
     return answer
 
 
-def _previewed(request: PageRequest, given: object = None) -> dict[str, object]:
+def _previewed(request: PageRequest, given: Mapping[str, Any] | None = None) -> dict[str, object]:
     """Return what the page shows beside the form: the preview, or why there is none."""
     form = PreviewForm(
-        given if given is not None else request.POST,  # type: ignore[arg-type]
+        given if given is not None else request.POST,
         windows=bookable_windows(timezone.now()),
     )
     if not form.is_valid():
@@ -189,7 +191,9 @@ def _preview_of(
         requester=request.user.username,
         submitted_at=now,
         kind=domain.Kind(given["kind"] or domain.Kind.BUG),
-        urgency=domain.Urgency(given["urgency"]),
+        urgency=domain.Urgency.NORMAL
+        if given["urgency"] == ""
+        else domain.Urgency(given["urgency"]),
         present=given["present"],
         marks=frozenset(domain.Mark(mark) for mark in given["marks"]),
         criteria=frozenset(given["criteria"]),
@@ -320,30 +324,35 @@ def _picture(
     return picture_of(number, links, labels)
 
 
+_AFTERWARDS = {
+    Status.NEEDS_INFO: "A reviewer asked something; the requester has to reply.",
+    Status.DEPLOYING: "It is being deployed.",
+    Status.TRAIN: "It rides the train; nothing more to do here.",
+    Status.DECLINED: "It was declined; the history says why.",
+    Status.WITHDRAWN: "It was withdrawn; the change can be booked again.",
+    Status.MISSED: "Its window is over; the change can be booked again.",
+}
+
+
 def _next_sentence(
     backport: Backport, place: str, entry: Entry, questions: tuple[QuestionCard, ...]
 ) -> str:
     """Return what happens next, in one sentence."""
     status = Status(backport.status)
-    if not status.is_open:
-        return {
-            Status.TRAIN: "It rides the train; nothing more to do here.",
-            Status.DECLINED: "It was declined; the history says why.",
-            Status.WITHDRAWN: "It was withdrawn; the change can be booked again.",
-        }.get(status, f"It is {status.value}; nothing more to do here.")
-    if status is Status.NEEDS_INFO:
-        return "A reviewer asked something; the requester has to reply."
+    if status not in {Status.SUBMITTED, Status.APPROVED, Status.QUEUED}:
+        return _AFTERWARDS.get(status, "Nothing more to do here.")
     if questions:
         other = questions[0].high if questions[0].low.number == entry.number else questions[0].low
         return f"Somebody has to say how it belongs together with {other.number}."
-    blocking = [one for one in entry.objections if one.moves and not one.lifted]
     if place == "queue":
         return "It is in the queue; be there when its step starts."
-    if blocking and status is not Status.SUBMITTED:
+    blocking = [one for one in entry.objections if one.moves and not one.lifted]
+    if status is Status.SUBMITTED:  # an approval can take the others along
+        blocking = [
+            one for one in blocking if one.rule != "not-approved" and not one.can_be_acknowledged
+        ]
+    if blocking:
         return blocking[0].remedy or blocking[0].message
-    others = [one for one in blocking if one.rule != "not-approved" and not one.can_be_acknowledged]
-    if others:
-        return others[0].remedy or others[0].message
     return "Somebody other than its requester and author has to approve it."
 
 

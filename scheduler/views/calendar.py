@@ -44,6 +44,11 @@ class Row:
     is_frozen: bool
     mine: bool
 
+    @property
+    def can_be_booked(self) -> bool:
+        """Whether a slot is left for somebody."""
+        return not (self.is_over or self.is_frozen or self.window.locked_at) and self.slots_left > 0
+
 
 @dataclass(frozen=True, slots=True)
 class Band:
@@ -80,6 +85,7 @@ class CalendarPage:
     replays: tuple[Row, ...]
     mine: tuple[Backport, ...]
     live: tuple[tuple[str, str], ...]
+    state: str
     sentence: str
     link: str
     link_text: str
@@ -112,6 +118,7 @@ def _calendar_page(user: User, now: datetime) -> CalendarPage:
         replays=tuple(row for row in rows if row.window.as_of is not None),
         mine=tuple(mine),
         live=_live(promotions, now),
+        state=_state(current),
         sentence=advice.sentence,
         link=advice.link,
         link_text=advice.link_text,
@@ -168,7 +175,8 @@ def _days(
         bands += [
             Band(
                 "train",
-                f"Train, {one.at.astimezone(UTC):%H:%M} UTC: {one.group} moves to {one.version.name}",
+                f"Train, {one.at.astimezone(UTC):%H:%M} UTC: "
+                f"{one.group} moves to {one.version.name}",
             )
             for one in promotions
             if start <= one.at < end
@@ -177,6 +185,17 @@ def _days(
         if of_day or bands:
             days.append(Day(start.date(), start.date() == today, tuple(bands), of_day))
     return tuple(days)
+
+
+def _state(rows: Sequence[Row]) -> str:
+    """Return the next window in one line."""
+    coming = next((row for row in rows if not row.is_over), None)
+    if coming is None:
+        return "No window is planned this week or the next."
+    return (
+        f"Next window: {_day_and_time(coming.window.start)}, "
+        f"{coming.queued} in the queue, {coming.slots_left} of {coming.max_patches} slots left."
+    )
 
 
 def _day_and_time(moment: datetime) -> str:
@@ -216,7 +235,7 @@ def _advice(
         waits = "backport waits" if waiting == 1 else "backports wait"
         return Advice(f"{waiting} {waits} for your review.", reverse("review-inbox"), "Review")
     for row in rows:
-        if not row.is_over and not row.is_frozen and not row.window.locked_at and row.slots_left:
+        if row.can_be_booked:
             return Advice(
                 "Nothing waits for you. The next window with free slots is "
                 f"{_day_and_time(row.window.start)}: {row.slots_left} of {row.max_patches} left.",

@@ -1,4 +1,4 @@
-"""The picture of what a change depends on: boxes in layers, laid out here, drawn by the template."""
+"""The picture of what a change depends on: boxes in layers; the template draws it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -84,7 +84,7 @@ def layers_of(numbers: Iterable[int], links: Iterable[Link]) -> dict[int, int]:
 
 
 def picture_of(own: int, links: Iterable[Link], labels: Mapping[int, str]) -> Picture | None:
-    """Return the picture of one change and what it is linked with; None if it is linked with nothing."""
+    """Return the picture of a change and what it is linked with; None if that is nothing."""
     links = tuple(links)
     numbers = {own, *(link.first for link in links), *(link.then for link in links)}
     if len(numbers) == 1:

@@ -1,6 +1,6 @@
 """What pages show of a plan: its result with the backports and changes put beside the numbers."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property

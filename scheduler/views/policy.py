@@ -17,7 +17,7 @@ def policy(request: PageRequest) -> HttpResponse:
         (field.name, [(day, _shown(getattr(values, field.name))) for day, values in HISTORY])
         for field in fields(Numbers)
     ]
-    context = {
+    context: dict[str, object] = {
         "section": "policy",
         "rules": tuple(RULES_BY_ID.values()),
         "numbers": numbers,

@@ -25,7 +25,7 @@ def bookable_windows(now: datetime) -> QuerySet[Window]:
 
 
 def newest_plans(windows: Iterable[Window]) -> dict[int, Plan]:
-    """Return the newest plan of each window that has one, by the window's key, without documents."""
+    """Return the newest plan of each window, by the window's key, without its document."""
     newer = Plan.objects.filter(window=OuterRef("window"), version__gt=OuterRef("version"))
     plans = Plan.objects.filter(~Exists(newer), window__in=[window.pk for window in windows])
     return {plan.window_id: plan for plan in plans.defer("document")}

@@ -1,7 +1,5 @@
 """A window: its queue, production after every step, what went elsewhere, the lock, the exports."""
 
-from collections.abc import Mapping
-
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
@@ -152,7 +150,7 @@ def document(_request: PageRequest, pk: int) -> HttpResponse:
     """Download the facts that the window was planned from, as a plan document."""
     window = get_object_or_404(Window, pk=pk)
     plan = newest_plan(window)
-    facts: Mapping[str, object] = (
+    facts = (
         plan.document
         if plan
         else document_of(plan_input(window, window.planned_at(timezone.now())))

@@ -6,105 +6,26 @@ fields of `DemoChange`.
 
 import argparse
 import base64
-import hashlib
 import json
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import TypeAdapter
 
+from swat.embedded.gerrit_changes import CHANGES, DemoChange, named_sha
 from swat.embedded.ports import HOST
 
 PREFIX = b")]}'\n"
 LOGIN_PAGE = b"<!DOCTYPE html><title>Sign in</title><p>Please sign in."
-ANSWERED = Literal["NEW", "MERGED", "ABANDONED"]
-
-
-@dataclass(frozen=True)
-class DemoFile:
-    """What a change does to one file: lines taken out, then lines put in at the same place."""
-
-    removed: tuple[str, ...] = ()
-    added: tuple[str, ...] = ()
-    status: Literal["A", "M", "D", "R", "C", "W"] = "M"
-    old_path: str | None = None
-    at: int = 1
-
-    def diff(self, path: str) -> str:
-        """Return its part of a unified diff."""
-        old = "/dev/null" if self.status == "A" else f"a/{self.old_path or path}"
-        new = "/dev/null" if self.status == "D" else f"b/{path}"
-        lines = [f"diff --git a/{self.old_path or path} b/{path}", f"--- {old}", f"+++ {new}"]
-        before = f"{self.at if self.removed else self.at - 1},{len(self.removed)}"
-        after = f"{self.at if self.added else self.at - 1},{len(self.added)}"
-        lines.append(f"@@ -{before} +{after} @@")
-        lines += [f"-{line}" for line in self.removed]
-        lines += [f"+{line}" for line in self.added]
-        return "\n".join(lines) + "\n"
-
-
-@dataclass(frozen=True)
-class DemoChange:
-    """One change of the demo's review system.
-
-    Attributes:
-        message: the whole commit message with its footers.
-        parent: number of the change below it in its relation chain.
-        included_in: branches that contain it beside its own, which is told once it is merged.
-        labels: label to the votes on it.
-        updated: the last time something happened to it, as Gerrit writes times.
-    """
-
-    number: int
-    project: str
-    branch: str
-    change_id: str
-    message: str
-    files: dict[str, DemoFile] = field(default_factory=dict)
-    owner: str = "ada"
-    uploader: str = ""
-    status: ANSWERED = "NEW"
-    work_in_progress: bool = False
-    labels: dict[str, tuple[int, ...]] = field(
-        default_factory=lambda: {"Code-Review": (1,), "Verified": (2,)}
-    )
-    parent: int | None = None
-    included_in: tuple[str, ...] = ()
-    patch_set: int = 1
-    updated: str = "2026-11-23 09:00:00.000000000"
-
-    @property
-    def subject(self) -> str:
-        """The first line of its message."""
-        return self.message.partition("\n")[0]
-
-    @property
-    def sha(self) -> str:
-        """The commit of its current patch set: another one for every patch set."""
-        return _sha(f"{self.number}/{self.patch_set}")
-
-    @property
-    def branches(self) -> list[str]:
-        """The branches that contain it."""
-        own = {self.branch} if self.status == "MERGED" else set()
-        return sorted(own | set(self.included_in))
-
-    @property
-    def diff(self) -> str:
-        """Its unified diff."""
-        return "".join(file.diff(path) for path, file in self.files.items())
-
-
-def _sha(name: str) -> str:
-    return hashlib.sha256(name.encode()).hexdigest()[:40]
 
 
 class DemoGerrit:
@@ -136,7 +57,7 @@ class DemoGerrit:
         self.requests: list[str] = []
         self._closing = threading.Event()
         self._lock = threading.Lock()
-        self._server = _Server((HOST, port), _handler_of(self))
+        self._server = _Server(self, port)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     @property
@@ -186,18 +107,18 @@ class DemoGerrit:
             return HTTPStatus.OK, _json([_change_info(change) for change in self._found(asked)])
         match = re.fullmatch(r"changes/(\d+)/(detail|in|revisions/(\w+)/(related|patch))", path)
         change = self.changes.get(int(match[1])) if match else None
+        if match and change and match[3]:
+            change = self._at(change, match[3])
         if match is None or change is None:
             return HTTPStatus.NOT_FOUND, f"Not found: {path}\n".encode()
-        if match[2] == "detail":
-            return HTTPStatus.OK, _json(_change_info(change))
-        if match[2] == "in":
-            return HTTPStatus.OK, _json({"branches": change.branches, "tags": []})
-        old = self._at(change, match[3])
-        if old is None:
-            return HTTPStatus.NOT_FOUND, f"Not found: {match[3]}\n".encode()
         if match[4] == "patch":
-            return HTTPStatus.OK, base64.b64encode(_patch(old).encode())
-        return HTTPStatus.OK, _json({"changes": self._related(old)})
+            return HTTPStatus.OK, base64.b64encode(_patch(change).encode(errors="replace"))
+        told: dict[str, Callable[[], object]] = {
+            "detail": lambda: _change_info(change),
+            "in": lambda: {"branches": change.branches, "tags": []},
+            "related": lambda: {"changes": self._related(change)},
+        }
+        return HTTPStatus.OK, _json(told[match[4] or match[2]]())
 
     def _found(self, query: str) -> list[DemoChange]:
         wanted = query.removeprefix("change:")
@@ -221,7 +142,7 @@ class DemoGerrit:
     def _related(self, change: DemoChange) -> list[dict[str, Any]]:
         chain = [change]
         while (parent := self.changes.get(chain[-1].parent or 0)) is not None:
-            chain.append(parent)
+            chain.append(replace(parent, patch_set=1))  # the one that our commits are made on
         while above := [row for row in self.changes.values() if row.parent == chain[0].number]:
             chain.insert(0, above[0])
         if len(chain) == 1:
@@ -243,56 +164,68 @@ class DemoGerrit:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
+    def __init__(self, gerrit: DemoGerrit, port: int) -> None:
+        super().__init__((HOST, port), _Handler)
+        self.gerrit = gerrit
+
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
         """Say nothing where a client has left before the end: some are made to."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
-def _handler_of(gerrit: DemoGerrit) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        server_version = "DemoGerrit"
-        wbufsize = -1
-        disable_nagle_algorithm = True
-        timeout = 30.0
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    server_version = "DemoGerrit"
+    wbufsize = -1
+    disable_nagle_algorithm = True
+    timeout = 30.0
 
-        def do_GET(self) -> None:
-            url = urlsplit(self.path)
-            gerrit.note(self.path)
-            gerrit.pause(gerrit.delay)
-            status, body = gerrit.answer(url.path.removeprefix("/r/"), url.query)
-            kind = "text/plain" if url.path.endswith("/patch") else "application/json"
-            if gerrit.status != HTTPStatus.OK:
-                status, body = gerrit.status, b"Not now.\n"
-            elif gerrit.html or url.path == "/r/login":
-                status, body, kind = HTTPStatus.OK, LOGIN_PAGE, "text/html"
-            elif gerrit.mutate is not None:
-                body = gerrit.mutate(self.path, body)
-            self.send_response(status)
-            if status == HTTPStatus.FOUND:
-                self.send_header("Location", "/r/login")
-            self.send_header("Content-Type", f"{kind}; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self._send(body)
+    def do_GET(self) -> None:
+        """Answer as the knobs say."""
+        gerrit = self.server.gerrit
+        gerrit.note(self.path)
+        gerrit.pause(gerrit.delay)
+        status, kind, body = self._answer(gerrit)
+        self.send_response(status)
+        if status == HTTPStatus.FOUND:
+            self.send_header("Location", "/r/login")
+        self.send_header("Content-Type", f"{kind}; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        if gerrit.truncate is not None:
+            body = body[: gerrit.truncate]
+            self.close_connection = True
+        if gerrit.drip:
+            self._drip(body)
+        else:
+            self.end_headers()
+            self.wfile.write(body)
 
-        def _send(self, body: bytes) -> None:
-            if gerrit.truncate is not None:
-                body = body[: gerrit.truncate]
-                self.close_connection = True
-            if not gerrit.drip:
-                self.end_headers()
-                self.wfile.write(body)
-                return
+    def _answer(self, gerrit: DemoGerrit) -> tuple[int, str, bytes]:
+        url = urlsplit(self.path)
+        if gerrit.html or url.path == "/r/login":
+            return HTTPStatus.OK, "text/html", LOGIN_PAGE
+        if gerrit.status != HTTPStatus.OK:
+            return gerrit.status, "text/plain", b"Not now.\n"
+        status, body = gerrit.answer(url.path.removeprefix("/r/"), url.query)
+        if gerrit.mutate is not None:
+            body = gerrit.mutate(self.path, body)
+        return status, "text/plain" if url.path.endswith("/patch") else "application/json", body
+
+    def _drip(self, body: bytes) -> None:
+        self.send_header("X-Slow", "yes")
+        self.wfile.flush()
+        self.end_headers()
+        for byte in body:
+            self.server.gerrit.pause(self.server.gerrit.drip)
+            self.wfile.write(bytes((byte,)))
             self.wfile.flush()
-            for byte in b"X-Slow: yes\r\n\r\n" + body:
-                gerrit.pause(gerrit.drip)
-                self.wfile.write(bytes((byte,)))
-                self.wfile.flush()
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 its name there
-            if not gerrit.quiet:
-                print(format % args, flush=True)
-
-    return Handler
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 its name there
+        """Tell each request, unless asked to be quiet."""
+        if not self.server.gerrit.quiet:
+            print(format % args, flush=True)
 
 
 def _json(told: object) -> bytes:
@@ -308,9 +241,9 @@ def _account(name: str) -> dict[str, object]:
 
 
 def _commit(change: DemoChange) -> dict[str, object]:
-    below = _sha(f"tip of {change.project} {change.branch}")
+    below = named_sha(f"tip of {change.project} {change.branch}")
     if change.parent is not None:
-        below = _sha(f"{change.parent}/1")
+        below = named_sha(f"{change.parent}/1")
     return {
         "commit": change.sha,
         "parents": [{"commit": below, "subject": "What was there before"}],
@@ -382,8 +315,6 @@ def changes_in(file: Path) -> list[DemoChange]:
 
 def main() -> None:
     """Answer until stopped."""
-    from swat.embedded.gerrit_changes import CHANGES  # noqa: PLC0415 it is made of our classes
-
     parser = argparse.ArgumentParser(description="Answers like Gerrit, for the demo.")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data", type=Path, help="JSON list of changes; the demo's own if absent")

@@ -16,7 +16,6 @@ withdraw        RE    requester  -
 answer-question RE    requester  -
 approve         RE    -          barred
 acknowledge     RE    -          barred
-override        E     -          barred
 ask             RPE   -          -
 decline         RPE   -          -
 send-to-train   RE    requester  -
@@ -28,7 +27,6 @@ EXPECTED = {
     act: ({ROLES[letter] for letter in letters.strip("-")}, asked == "requester", own == "barred")
     for act, letters, asked, own in (line.split() for line in TABLE.strip().splitlines())
 }
-NO_ROLE = ()
 
 
 def every_set(names: list[str]) -> list[tuple[str, ...]]:
@@ -73,3 +71,7 @@ def test_relations_are_read_from_the_names() -> None:
     assert held("rae") == {"uploader"}
     assert held("sam") == set()
     assert relations_of("", requester="", owner="", uploader="") == frozenset()
+
+
+def test_the_table_has_a_row_for_every_act() -> None:
+    assert set(EXPECTED) == {act.value for act in Act}

@@ -362,9 +362,7 @@ def test_nothing_moves_when_nothing_changes(world: World) -> None:
 
 @given(worlds(most=7, circles=False), st.integers(0, 6))
 @thorough
-def test_removing_one_with_all_that_require_it_leaves_a_safe_plan(
-    world: World, which: int
-) -> None:
+def test_removing_one_with_all_that_require_it_leaves_a_safe_plan(world: World, which: int) -> None:
     gone = {world.numbers[which % len(world.numbers)]}
     edges = world.edges()
     for _ in range(2 * len(world.numbers)):

@@ -21,7 +21,7 @@ AMPLE = Numbers(max_patches=MANY, last_start_minute=10**6)
 
 def change(number: int, needed: int | None = None, **more: Any) -> Change:
     """Return code on a branch that declares one dependency."""
-    footer = f"Depends-On: I{needed:040x}" if needed else "Bug: T1"
+    footer = f"Depends-On: I{needed:040x}" if needed else "Change-Id: I0"
     return Change(
         number,
         "mediawiki/core",

@@ -106,10 +106,12 @@ def _without_overflow(
     """Return the members that stay, and record why the others overflow."""
     staying = list(bundle)
     out: list[int] = []
+    told: set[tuple[int, str]] = set()
 
     def remove(number: int, rule: str, objection: Objection) -> None:
         found = finding(backports[number], rule, objection, Place.OVERFLOW)
         result.findings.append(found)
+        told.add((number, rule))
         if not found.lifted and number in staying:
             staying.remove(number)
             out.append(number)
@@ -119,27 +121,28 @@ def _without_overflow(
         needs = [first for first in edges.firsts.get(number, ()) if first in result.overflow]
         if needs:
             remove(number, NOT_IN_QUEUE, waits_for(needs, changes_word="does not fit"))
-    _with_mates(bundle, staying, out, remove)
+    _with_mates(staying, out, told, remove)
     if staying:
         objections = lacks(tuple(staying))
         for number in tuple(staying):
             for rule, objection in objections.items():
                 remove(number, rule, objection)
-        _with_mates(bundle, staying, out, remove)
+        _with_mates(staying, out, told, remove)
     return tuple(staying)
 
 
 def _with_mates(
-    bundle: tuple[int, ...],
     staying: list[int],
     out: list[int],
+    told: set[tuple[int, str]],
     remove: Callable[[int, str, Objection], None],
 ) -> None:
     """Take out what goes together with something that is out: a bundle goes whole or not at all."""
     if out and staying:
         kept_out = sorted(out)
         for number in tuple(staying):
-            remove(number, NOT_IN_QUEUE, waits_for(kept_out, changes_word="does not fit"))
+            if (number, NOT_IN_QUEUE) not in told:
+                remove(number, NOT_IN_QUEUE, waits_for(kept_out, changes_word="does not fit"))
 
 
 def waits_for(numbers: Iterable[int], changes_word: str) -> Objection:

@@ -23,13 +23,19 @@ def deploy_order(
     as urgent. Edges to changes that do not go are ignored. `going` must be free of circles.
     """
     members, after, waits_for = _contracted(going, edges)
-    urgency = _urgencies(members, after, waits_for, backports)
+    of_bundle = _urgencies(members, after, waits_for, backports)
+    bundle = edges.bundles.of
+
+    def urgency(number: int) -> Urgency:
+        own = backports[number].urgency
+        needed_by = (then for then in edges.thens.get(number, ()) if then in going)
+        return min((own, *(of_bundle[bundle(then)] for then in needed_by)))
 
     def key(name: int) -> Key:
         return min(
             (
                 _NO_PLACE if asked.place is None else asked.place,
-                urgency.get(name, asked.urgency),
+                urgency(asked.change),
                 changes[asked.change].is_beta_only,
                 asked.submitted_at,
                 asked.change,
@@ -75,9 +81,7 @@ def _urgencies(
     waits_for: Mapping[int, int],
     backports: Mapping[int, Backport],
 ) -> dict[int, Urgency]:
-    """Return, for each bundle that something needs, the highest urgency of all of them."""
-    if not after:
-        return {}
+    """Return the highest urgency of each bundle and of everything that needs it."""
     count = dict(waits_for)
     order = [name for name, needs in count.items() if needs == 0]
     for name in order:
@@ -89,4 +93,4 @@ def _urgencies(
     for name in reversed(order):
         own = min(backports[number].urgency for number in members[name])
         highest[name] = min((own, *(highest[following] for following in after.get(name, ()))))
-    return {name: highest[name] for name in after}
+    return highest

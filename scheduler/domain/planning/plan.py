@@ -203,6 +203,9 @@ class _Planning:
         unsafe = self._unsafe_statements()
         groups = self.edges.coupled_groups()
         coupled = self._coupled_code(groups)
+        projects: dict[int, set[str]] = defaultdict(set)
+        for number in self.numbers:
+            projects[groups.of(number)].add(self.changes[number].project)
         for number in self.numbers:
             change = self.changes[number]
             siblings = self.changes.siblings(change)
@@ -222,6 +225,7 @@ class _Planning:
                 only_irrelevant=self.dependencies.declares_only_irrelevant(number),
                 questions=tuple(asked.get(number, ())),
                 unsafe=tuple(unsafe.get(number, ())),
+                crosses_repositories=len(projects.get(groups.of(number), ())) > 1,
                 coupled=coupled.get(groups.of(number), ()),
             )
             self.findings[number] = found = findings_of(facts)

@@ -41,6 +41,7 @@ class Facts:
         only_irrelevant: whether it declares dependencies and none of them matters.
         questions: the open questions about it.
         unsafe: statements about it that order a first step which is an outage.
+        crosses_repositories: whether it is coupled to any change of another repository.
         coupled: the branched code that it is coupled to, itself included, one per Change-Id.
     """
 
@@ -54,6 +55,7 @@ class Facts:
     only_irrelevant: bool
     questions: tuple[Question, ...]
     unsafe: tuple[Statement, ...]
+    crosses_repositories: bool
     coupled: tuple[Change, ...]
 
 

@@ -71,9 +71,7 @@ def train_arrives_first(facts: Facts) -> Objection | None:
     if arrival is None or not any(s.is_merged and s.is_on_main for s in facts.siblings):
         return None
     numbers = facts.surroundings.numbers
-    across = bool(facts.questions) or any(
-        member.project != facts.change.project for member in facts.coupled
-    )
+    across = bool(facts.questions) or facts.crosses_repositories
     hours = numbers.coupled_train_horizon_hours if across else numbers.train_horizon_hours
     wait = (arrival.complete_at - facts.surroundings.window.start).total_seconds() / 3600
     if wait > hours:

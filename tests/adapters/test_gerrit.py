@@ -1,0 +1,618 @@
+"""The client of Gerrit over a real connection, against the demo's server and its knobs."""
+
+import base64
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from scheduler.adapters.gerrit import LARGEST_ANSWER, MOST_CHANGES, Gerrit
+from scheduler.adapters.gerrit_answers import DIFF_LIMIT, MESSAGE_LIMIT, PREFIX, SUBJECT_LIMIT
+from scheduler.adapters.ports import AdapterError, FetchedChange, Unreadable
+from scheduler.adapters.registry import review_system
+from scheduler.domain.changes import ChangeStatus, FileStatus
+from swat.embedded.gerrit import DemoGerrit, changes_in
+from swat.embedded.gerrit_changes import (
+    CHANGES,
+    SITUATIONS,
+    DemoChange,
+    DemoFile,
+    change_id_of,
+)
+
+PUBLIC = "https://gerrit.wikimedia.org/r/"
+CIRRUS = "I46d3784514155af27b407d78be567c291042fa86"
+UPPER = SITUATIONS["chain_upper"]
+LOWER = SITUATIONS["chain_lower"]
+
+
+@pytest.fixture
+def server() -> Iterator[DemoGerrit]:
+    with DemoGerrit(CHANGES) as demo:
+        yield demo
+
+
+@pytest.fixture
+def gerrit(server: DemoGerrit) -> Gerrit:
+    return Gerrit(server.url, PUBLIC)
+
+
+def numbers(fetched: tuple[FetchedChange, ...]) -> list[int]:
+    return [row.change.number for row in fetched]
+
+
+def a_change(**sides: Any) -> DemoChange:  # noqa: ANN401
+    given: dict[str, Any] = {
+        "number": 7,
+        "project": "operations/mediawiki-config",
+        "branch": "master",
+        "change_id": change_id_of("a change"),
+        "message": "A change\n\nBug: T1\n",
+        "files": {"a.php": DemoFile(added=("1",))},
+    }
+    return DemoChange(**(given | sides))
+
+
+def fetch_only(*changes: DemoChange) -> tuple[FetchedChange, ...]:
+    with DemoGerrit(changes) as demo:
+        return Gerrit(demo.url, PUBLIC).fetch_change(str(changes[0].number))
+
+
+# --- What is fetched ----------------------------------------------------------------------------
+
+
+def test_a_change_comes_with_its_sibling(gerrit: Gerrit) -> None:
+    fetched = gerrit.fetch_change("247888")
+    assert numbers(fetched) == [247888, 246376]
+    pick, master = (row.change for row in fetched)
+    assert pick.project == "mediawiki/extensions/CirrusSearch"
+    assert (pick.branch, master.branch) == ("wmf/1.27.0-wmf.3", "master")
+    assert pick.change_id == master.change_id == CIRRUS
+    assert (pick.status, master.status) == (ChangeStatus.NEW, ChangeStatus.MERGED)
+    assert not pick.included_in
+    assert master.included_in == {"master"}
+    assert pick.labels == {"Code-Review": 2, "Verified": 2}
+    assert (pick.owner, pick.uploader) == ("ada", "ada")
+    assert "T115031" in pick.message
+    assert pick.subject == pick.message.partition("\n")[0]
+    assert pick.diff.startswith("diff --git a/includes/Hooks.php")
+    assert "-\t\t$schemas['Search'] = 12057910;" in pick.diff
+    assert pick.paths == ("CirrusSearch.php", "includes/Hooks.php")
+    assert fetched[0].patch_set == 1
+    assert len(fetched[0].sha) == 40
+
+
+@pytest.mark.parametrize("reference", [CIRRUS, CIRRUS[:10]])
+def test_a_change_id_means_the_open_cherry_pick_first(gerrit: Gerrit, reference: str) -> None:
+    assert numbers(gerrit.fetch_change(reference)) == [247888, 246376]
+
+
+def test_what_a_change_depends_on_comes_with_all_siblings(gerrit: Gerrit) -> None:
+    fetched = gerrit.fetch_change(str(SITUATIONS["declared_config"]))
+    assert numbers(fetched) == [
+        SITUATIONS["declared_config"],
+        1217890,
+        SITUATIONS["declared_skin_old"],
+        SITUATIONS["declared_skin_new"],
+    ]
+
+
+def test_dependencies_are_followed_further_down(gerrit: Gerrit) -> None:
+    fetched = gerrit.fetch_change(str(SITUATIONS["needs_abandoned"]))
+    assert set(numbers(fetched)) == {SITUATIONS["needs_abandoned"], 1216702, 1216700}
+
+
+def test_a_circle_of_dependencies_ends(gerrit: Gerrit) -> None:
+    one, two = SITUATIONS["cycle_one"], SITUATIONS["cycle_two"]
+    assert {one, two} <= set(numbers(gerrit.fetch_change(str(one))))
+
+
+def test_a_dependency_that_gerrit_does_not_know_is_missing(gerrit: Gerrit) -> None:
+    fetched = gerrit.fetch_change(str(SITUATIONS["unknown_dependency"]))
+    assert len(fetched) == 1
+    assert fetched[0].change.depends_on
+
+
+def test_the_chain_below_comes_with_it(gerrit: Gerrit) -> None:
+    upper, lower = (row.change for row in gerrit.fetch_change(str(UPPER)))
+    assert (upper.number, upper.parent) == (UPPER, LOWER)
+    assert (lower.number, lower.parent) == (LOWER, None)
+
+
+def test_the_chain_above_does_not(gerrit: Gerrit) -> None:
+    assert numbers(gerrit.fetch_change(str(LOWER))) == [LOWER]
+
+
+def test_a_cherry_pick_that_the_new_version_has_already(gerrit: Gerrit) -> None:
+    fetched = gerrit.fetch_change(str(SITUATIONS["train_soon"]))
+    assert fetched[1].change.included_in == {"master", "wmf/1.47.0-wmf.30"}
+
+
+def test_every_situation_can_be_fetched(gerrit: Gerrit) -> None:
+    for number in SITUATIONS.values():
+        assert numbers(gerrit.fetch_change(str(number)))[0] == number
+
+
+def test_the_title_of_one_is_200_characters_long(gerrit: Gerrit) -> None:
+    fetched = gerrit.fetch_change(str(SITUATIONS["long_title"]))
+    assert len(fetched[0].change.subject) == 200
+
+
+@pytest.mark.parametrize(
+    ("votes", "decisive"),
+    [((), 0), ((0, 1), 1), ((1, 2), 2), ((2, -1), -1), ((2, -2, -1), -2), ((0,), 0)],
+)
+def test_the_decisive_vote(votes: tuple[int, ...], decisive: int) -> None:
+    fetched = fetch_only(a_change(labels={"Code-Review": votes}))
+    assert fetched[0].change.labels == {"Code-Review": decisive}
+
+
+def test_file_statuses() -> None:
+    files = {
+        "added": DemoFile(added=("1",), status="A"),
+        "changed": DemoFile(added=("1", "2"), removed=("0",)),
+        "copied": DemoFile(status="C", old_path="changed"),
+        "deleted": DemoFile(removed=("1",), status="D"),
+        "moved": DemoFile(status="R", old_path="was"),
+        "rewritten": DemoFile(status="W"),
+        "/COMMIT_MSG": DemoFile(added=("message",), status="A"),
+    }
+    change = fetch_only(a_change(files=files))[0].change
+    assert {file.path: file.status for file in change.files} == {
+        "added": FileStatus.ADDED,
+        "changed": FileStatus.MODIFIED,
+        "copied": FileStatus.ADDED,
+        "deleted": FileStatus.DELETED,
+        "moved": FileStatus.RENAMED,
+        "rewritten": FileStatus.MODIFIED,
+    }
+    assert {file.path: file.old_path for file in change.files if file.old_path} == {"moved": "was"}
+    assert (change.files[1].lines_inserted, change.files[1].lines_deleted) == (2, 1)
+
+
+def test_a_new_patch_set_half_way_leaves_one_consistent_answer(
+    server: DemoGerrit, gerrit: Gerrit
+) -> None:
+    before = gerrit.fetch_change(str(UPPER))
+    for moment in range(1, 9):
+        server.changes = {change.number: change for change in CHANGES}
+        server.requests.clear()
+        server.swap_after = moment
+        fetched = gerrit.fetch_change(str(UPPER))
+        assert fetched[0].change.parent == LOWER
+        assert fetched[0].change.diff == before[0].change.diff
+        sha = replace(server.changes[UPPER], patch_set=fetched[0].patch_set).sha
+        assert fetched[0].sha == sha
+    assert gerrit.fetch_change(str(UPPER))[0].patch_set == 2
+
+
+def test_changes_can_be_read_from_a_file(tmp_path: Any) -> None:  # noqa: ANN401
+    file = tmp_path / "changes.json"
+    file.write_text(
+        json.dumps(
+            [
+                {
+                    "number": 9,
+                    "project": "mediawiki/core",
+                    "branch": "master",
+                    "change_id": change_id_of("nine"),
+                    "message": "Nine\n",
+                    "files": {"a": {"added": ["1"]}},
+                }
+            ]
+        )
+    )
+    assert numbers(fetch_only(*changes_in(file))) == [9]
+
+
+# --- What people paste --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pasted", "reference"),
+    [
+        ("247888", "247888"),
+        ("  247888\n", "247888"),
+        (f"{PUBLIC}247888", "247888"),
+        (f"{PUBLIC}247888/", "247888"),
+        (f"{PUBLIC}c/247888", "247888"),
+        (f"{PUBLIC}c/247888/2", "247888"),
+        (f"{PUBLIC}c/mediawiki/core/+/247888", "247888"),
+        (f"{PUBLIC}c/mediawiki/core/+/247888/4", "247888"),
+        (f"{PUBLIC}c/mediawiki/core/+/247888/2..4/includes/A.php", "247888"),
+        (f"{PUBLIC}c/mediawiki/core/+/247888/4/includes/A.php#12", "247888"),
+        (f"{PUBLIC}c/mediawiki/core/+/247888?tab=comments", "247888"),
+        (f"{PUBLIC}#/c/247888/", "247888"),
+        (f"{PUBLIC}#/c/247888/3/includes/A.php", "247888"),
+        (f"{PUBLIC}q/{CIRRUS}", CIRRUS),
+        (f"{PUBLIC}#/q/{CIRRUS}", CIRRUS),
+        ("https://GERRIT.wikimedia.org/r/247888", "247888"),
+        (CIRRUS, CIRRUS),
+        (CIRRUS.upper(), CIRRUS),
+        ("I46d3784", "I46d3784"),
+        ("gerrit:247888", "247888"),
+        ("{{gerrit|247888}}", "247888"),
+        ("{{Gerrit|247888}}", "247888"),
+    ],
+)
+def test_what_names_a_change(pasted: str, reference: str) -> None:
+    assert Gerrit("", PUBLIC).reference_of(pasted) == reference
+
+
+@pytest.mark.parametrize(
+    ("pasted", "said"),
+    [
+        ("", "Paste the number"),
+        (" \n", "Paste the number"),
+        ("0", "neither"),
+        ("-1", "neither"),
+        ("12345678901", "neither"),
+        ("I46d378", "neither"),  # six digits
+        (CIRRUS + "0", "neither"),
+        ("T115031", "neither"),
+        ("247888; rm -rf /", "neither"),
+        ("247888 247889", "neither"),
+        ("9" * 2001, "too long"),
+        ("２４７８８８", "digits 0 to 9"),  # noqa: RUF001
+        ("٢٤٧٨٨٨", "digits 0 to 9"),
+        (f"{PUBLIC}２４７", "digits 0 to 9"),  # noqa: RUF001
+        (f"{PUBLIC}c/x/+/²", "digits 0 to 9"),
+        ("http://gerrit.wikimedia.org/r/1", "Only https://"),
+        ("file:///etc/passwd", "Only https://"),
+        ("gopher://gerrit.wikimedia.org/r/1", "Only https://"),
+        ("ftp://gerrit.wikimedia.org/r/1", "Only https://"),
+        ("javascript:alert(1)", "Only https://"),
+        ("https://169.254.169.254/latest/meta-data", "not of gerrit.wikimedia.org"),
+        ("https://127.0.0.1/r/1", "not of"),
+        ("https://[::1]/r/1", "not of"),
+        ("https://[::ffff:127.0.0.1]/r/1", "not of"),
+        ("https://0x7f.1/r/1", "not of"),
+        ("https://2130706433/r/1", "not of"),
+        ("https://localhost/r/1", "not of"),
+        ("https://gerrit.wikimedia.org.evil.example/r/1", "not of"),
+        ("https://evil.example/gerrit.wikimedia.org/r/1", "not of"),
+        ("https://evilgerrit.wikimedia.org/r/1", "not of"),
+        ("https://gerrit.wikimedia.org./r/1", "not of"),
+        ("https://gerrit-wikimedia.org/r/1", "not of"),
+        ("https://gerrlt.wikimedia.org/r/1", "not of"),
+        ("https://gerrit.wikimedia.org%2eevil.example/r/1", "not of"),
+        ("https://gerrit.wikimedia.org#.evil.example/r/1", "not of"),
+        ("https://gerrit.wikimedia.org?.evil.example/r/1", "not of"),
+        ("https://gerrit.wikimedia.org\\.evil.example/r/1", "characters"),
+        ("https://g\u0435rrit.wikimedia.org/r/1", "characters"),  # a Cyrillic letter
+        ("https://gerrit.wikimedia\u3002org/r/1", "characters"),
+        ("https://gerrit.wikimedia.org/r/1\r\nHost: evil.example", "characters"),
+        ("https://gerrit.wikimedia.org/r/\x001", "characters"),
+        ("https://gerrit.wikimedia.org@127.0.0.1/r/1", "user name"),
+        ("https://ada:secret@gerrit.wikimedia.org/r/1", "user name"),
+        ("https://gerrit.wikimedia.org:22/r/1", "another port"),
+        ("https://gerrit.wikimedia.org:443/r/1", "another port"),
+        ("https://gerrit.wikimedia.org:/r/1", "another port"),
+        ("https://gerrit.wikimedia.org", "begin with"),
+        ("https://gerrit.wikimedia.org/1", "begin with"),
+        ("https://gerrit.wikimedia.org/g/mediawiki/core/+/1", "begin with"),
+        (f"{PUBLIC}../x/1", "not of one change"),
+        (f"{PUBLIC}dashboard/self", "not of one change"),
+        (f"{PUBLIC}q/status:open", "not of one change"),
+        (f"{PUBLIC}c/mediawiki/core/247888", "not of one change"),
+        (f"{PUBLIC}a/changes/247888/detail", "not of one change"),
+    ],
+)
+def test_what_names_none_is_refused_with_a_sentence(pasted: str, said: str) -> None:
+    with pytest.raises(Unreadable, match=said) as refusal:
+        Gerrit("", PUBLIC).reference_of(pasted)
+    assert str(refusal.value).endswith(".")
+
+
+def test_nobody_is_asked_about_what_was_pasted(server: DemoGerrit, gerrit: Gerrit) -> None:
+    gerrit.reference_of(f"{PUBLIC}247888")
+    with pytest.raises(Unreadable):
+        gerrit.reference_of(server.url + "247888")
+    assert server.requests == []
+
+
+def test_the_port_of_the_public_address_is_read() -> None:
+    gerrit = Gerrit("", "http://localhost:8080/r/")
+    assert gerrit.reference_of("http://localhost:8080/r/12") == "12"
+    with pytest.raises(Unreadable, match="another port"):
+        gerrit.reference_of("http://localhost:81/r/12")
+
+
+# --- Trouble ------------------------------------------------------------------------------------
+
+
+def test_an_unknown_change(gerrit: Gerrit) -> None:
+    for reference in ("1", change_id_of("nothing")):
+        with pytest.raises(AdapterError, match="knows no change") as trouble:
+            gerrit.fetch_change(reference)
+        assert not trouble.value.retryable
+
+
+@pytest.mark.parametrize(
+    ("status", "retryable"),
+    [(302, False), (401, False), (403, False), (429, True), (500, True), (503, True)],
+)
+def test_another_status(
+    server: DemoGerrit, gerrit: Gerrit, status: int, *, retryable: bool
+) -> None:
+    server.status = status
+    with pytest.raises(AdapterError, match=str(status)) as trouble:
+        gerrit.fetch_change("247888")
+    assert trouble.value.retryable is retryable
+    assert not [path for path in server.requests if "login" in path]
+
+
+def test_a_page_for_people_is_not_an_answer(server: DemoGerrit, gerrit: Gerrit) -> None:
+    server.html = True
+    with pytest.raises(AdapterError, match="not Gerrit's JSON"):
+        gerrit.fetch_change("247888")
+
+
+def test_an_answer_that_breaks_off(server: DemoGerrit, gerrit: Gerrit) -> None:
+    server.truncate = 40
+    with pytest.raises(AdapterError, match="cannot be reached") as trouble:
+        gerrit.fetch_change("247888")
+    assert trouble.value.retryable
+
+
+def test_nobody_listens() -> None:
+    with DemoGerrit(()) as demo:
+        url = demo.url
+    with pytest.raises(AdapterError, match="cannot be reached") as trouble:
+        Gerrit(url, PUBLIC).fetch_change("1")
+    assert trouble.value.retryable
+
+
+def test_no_review_system_is_set_up() -> None:
+    with pytest.raises(AdapterError, match="GERRIT_URL"):
+        review_system().fetch_change("1")
+
+
+@pytest.mark.parametrize("knob", [{"delay": 20.0}, {"delay": 0.06}, {"drip": 0.05}])
+def test_a_slow_server_is_left_at_the_deadline(server: DemoGerrit, knob: dict[str, float]) -> None:
+    for name, seconds in knob.items():
+        setattr(server, name, seconds)
+    started = time.monotonic()
+    with pytest.raises(AdapterError, match=r"within 0\.2 seconds") as trouble:
+        Gerrit(server.url, PUBLIC, seconds=0.2).fetch_change("247888")
+    assert trouble.value.retryable
+    assert time.monotonic() - started < 1
+
+
+def test_an_answer_that_is_too_long(server: DemoGerrit, gerrit: Gerrit) -> None:
+    server.mutate = lambda _path, body: body + b" " * LARGEST_ANSWER
+    with pytest.raises(AdapterError, match="longer than 2 MB"):
+        gerrit.fetch_change("247888")
+
+
+def test_a_very_long_diff_is_cut_with_a_mark() -> None:
+    change = a_change(files={"a": DemoFile(added=("x" * 99,) * 30_000)})
+    diff = fetch_only(change)[0].change.diff
+    assert len(diff) <= DIFF_LIMIT
+    assert diff.endswith("x\n[… (cut)]\n")
+
+
+def test_too_many_changes_around_one() -> None:
+    chain = [
+        a_change(number=n, change_id=change_id_of(str(n)), parent=None if n == 1 else n - 1)
+        for n in range(1, 4)
+    ]
+    crowd = [a_change(number=n, branch=f"wmf/{n}") for n in range(100, 101 + MOST_CHANGES)]
+    assert len(fetch_only(*reversed(chain))) == 3
+    with pytest.raises(AdapterError, match="more than 200"):
+        fetch_only(*crowd)
+
+
+def test_an_abbreviation_of_several_change_ids() -> None:
+    ids = ("Iabcdef12" + "0" * 32, "Iabcdef12" + "1" * 32)
+    changes = [a_change(number=n, change_id=change_id) for n, change_id in enumerate(ids, 1)]
+    with DemoGerrit(changes) as demo, pytest.raises(AdapterError, match="several Change-Ids"):
+        Gerrit(demo.url, PUBLIC).fetch_change("Iabcdef12")
+
+
+@pytest.mark.parametrize(
+    ("place", "change"),
+    [
+        ("/detail", lambda told: told | {"_number": 247889}),
+        ("q=change", lambda told: [row | {"change_id": change_id_of("other")} for row in told]),
+        ("q=change", lambda _told: []),
+        ("q=change", lambda told: told[1:]),
+        ("q=change", lambda told: [told[0], told[1] | {"_more_changes": True}]),
+        ("/related", lambda _told: {"changes": [_related(1)]}),
+    ],
+)
+def test_an_answer_about_another_change(
+    server: DemoGerrit, gerrit: Gerrit, place: str, change: Callable[[Any], Any]
+) -> None:
+    def mutate(path: str, body: bytes) -> bytes:
+        return _told(change(_said(body))) if place in path else body
+
+    server.mutate = mutate
+    with pytest.raises(AdapterError):
+        gerrit.fetch_change("247888")
+
+
+def _related(number: int) -> dict[str, Any]:
+    return {"_change_number": number, "commit": {"commit": "0" * 40, "parents": []}}
+
+
+def _said(body: bytes) -> Any:  # noqa: ANN401
+    return json.loads(body.removeprefix(PREFIX))
+
+
+def _told(told: object) -> bytes:
+    return PREFIX + json.dumps(told).encode()
+
+
+# --- Malformed answers --------------------------------------------------------------------------
+
+WRONG: tuple[object, ...] = (None, -1, 1.5, True, "", "\ud800", [], {}, [[]], "x" * 5000)
+RAW: tuple[Callable[[bytes], bytes], ...] = (
+    lambda body: body.removeprefix(PREFIX),
+    lambda body: PREFIX + body,
+    lambda body: b" " + body,
+    lambda body: body.replace(PREFIX, b")]}'"),
+    lambda body: body[:-1],
+    lambda body: body[: len(body) // 2],
+    lambda _body: b"",
+    lambda _body: PREFIX,
+    lambda _body: PREFIX + b"null",
+    lambda _body: PREFIX + b"NaN",
+    lambda _body: PREFIX + b"[" * 100_000,
+    lambda _body: PREFIX + b"1" * 5000,
+    lambda _body: PREFIX + b'{"a": 1, "a": 2}',
+    lambda body: body.replace(b'"', b"\xff", 1),
+    lambda body: body.decode().encode("utf-16"),
+    lambda body: body + b"x",
+)
+
+
+def _places(told: Any, way: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:  # noqa: ANN401
+    if isinstance(told, dict):
+        inner = list(told.items())
+    else:
+        inner = list(enumerate(told)) if isinstance(told, list) else []
+    for key, value in inner:
+        yield (*way, key)
+        yield from _places(value, (*way, key))
+
+
+def _with(told: Any, way: tuple[str | int, ...], wrong: object) -> Any:  # noqa: ANN401
+    if not way:
+        return wrong
+    copy = told.copy()
+    copy[way[0]] = _with(told[way[0]], way[1:], wrong)
+    return copy
+
+
+def _without(told: Any, way: tuple[str | int, ...]) -> Any:  # noqa: ANN401
+    copy = told.copy()
+    if len(way) == 1:
+        del copy[way[0]]
+    else:
+        copy[way[0]] = _without(told[way[0]], way[1:])
+    return copy
+
+
+def mutations() -> list[tuple[str, bytes]]:
+    """Return 300 and more wrong answers: which question they answer, and the body."""
+    made: list[tuple[str, bytes]] = []
+    with DemoGerrit(CHANGES) as demo:
+        for part, path, query in (
+            ("/detail", f"changes/{UPPER}/detail", ""),
+            ("/changes/?", "changes/", f"q=change:{demo.changes[UPPER].change_id}"),
+            ("/related", f"changes/{UPPER}/revisions/current/related", ""),
+            ("/in", "changes/246376/in", ""),
+        ):
+            body = demo.answer(path, query)[1]
+            made += [(part, spoil(body)) for spoil in RAW]
+            told = _said(body)
+            for turn, way in enumerate(_places(told)):
+                made += [(part, _told(_with(told, way, WRONG[(turn + n) % 10]))) for n in range(2)]
+                made.append((part, _told(_without(told, way))))
+    return made
+
+
+def test_malformed_answers_are_trouble_or_change_nothing(
+    server: DemoGerrit, gerrit: Gerrit
+) -> None:
+    made = mutations()
+    assert len(made) >= 300
+    right = {number: gerrit.fetch_change(str(number)) for number in (UPPER, 247888)}
+    refused = 0
+    for part, body in made:
+        number = 247888 if part == "/in" else UPPER
+        server.mutate = lambda path, old, part=part, body=body: body if part in path else old
+        try:
+            fetched = gerrit.fetch_change(str(number))
+        except AdapterError:
+            refused += 1
+            continue
+        expected = right[number]
+        assert fetched[0].change.number == number
+        for row, good in zip(fetched, expected, strict=False):
+            if row.change.number == good.change.number:
+                assert row.change.status is good.change.status
+    assert refused > len(made) // 3
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"!!!!",
+        base64.b64encode(b"no patch at all"),
+        base64.b64encode(b"\x00\xff\xfe"),
+        "Zäh".encode(),
+    ],
+)
+def test_a_malformed_patch(server: DemoGerrit, gerrit: Gerrit, body: bytes) -> None:
+    server.mutate = lambda path, old: body if path.endswith("/patch") else old
+    with pytest.raises(AdapterError):
+        gerrit.fetch_change("247888")
+
+
+NO_DIFF = base64.b64encode(b"From 0\n")
+
+# --- Text ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("Zürich 日本 👩‍👩‍👧", "Zürich 日本 👩‍👩‍👧"),
+        ("a\x00b", "a<U+0000>b"),
+        ("a\x1b[31mb", "a<U+001B>[31mb"),
+        ("a\x85b", "a<U+0085>b"),
+        ("a\x7fb", "a<U+007F>b"),
+        ("a\tb", "a<U+0009>b"),
+        ("a\ud800b", "a<U+D800>b"),
+        ("safe \u202etxt.exe", "safe <U+202E>txt.exe"),
+        ("a\u2066b\u2069", "a<U+2066>b<U+2069>"),
+        ("a\u2028b", "a<U+2028>b"),
+        ("a\U000e0041b", "a<U+E0041>b"),
+        ("<script>alert(1)</script>", "<script>alert(1)</script>"),
+    ],
+)
+def test_text_is_cleaned_where_it_comes_in(given: str, kept: str) -> None:
+    path = f"dir/{given}.php"
+    change = a_change(message=f"{given}\n\n{given}\nend\n", files={path: DemoFile(status="M")})
+    with DemoGerrit([change]) as demo:
+        # The demo cannot write every such path into a patch.
+        demo.mutate = lambda asked, body: NO_DIFF if asked.endswith("/patch") else body
+        fetched = Gerrit(demo.url, PUBLIC).fetch_change("7")[0].change
+    assert fetched.subject == kept
+    assert fetched.paths == (f"dir/{kept}.php",)
+    assert fetched.message.startswith(kept.replace("<U+0009>", "\t") + "\n\n")
+    fetched.message.encode()
+
+
+def test_the_diff_is_cleaned() -> None:
+    line = "\x1b]0;title\x07 \u202eevil\r"
+    diff = fetch_only(a_change(files={"a": DemoFile(added=(line,))}))[0].change.diff
+    assert "+<U+001B>]0;title<U+0007> <U+202E>evil\n" in diff
+
+
+def test_a_long_subject_is_cut_with_a_mark() -> None:
+    subject = fetch_only(a_change(message="x" * 1000 + "\n"))[0].change.subject
+    assert len(subject) == SUBJECT_LIMIT
+    assert subject.endswith("x … (cut)")
+
+
+def test_a_long_message_keeps_its_footers() -> None:
+    needed = change_id_of("needed")
+    message = "Long\n\n" + "word " * 100_000 + f"\n\nBug: T1\nDepends-On: {needed}\n"
+    change = fetch_only(a_change(message=message))[0].change
+    assert len(change.message) <= MESSAGE_LIMIT
+    assert "(cut)" in change.message
+    assert change.depends_on == (needed,)
+
+
+def test_footers_that_cannot_be_kept_are_trouble_rather_than_no_dependency() -> None:
+    footers = "".join(f"Depends-On: {change_id_of(str(n))}\n" for n in range(2000))
+    with pytest.raises(AdapterError, match="footers"):
+        fetch_only(a_change(message=f"Long\n\n{footers}"))

@@ -1,0 +1,84 @@
+"""A real Chromium, and the October 2015 window on a live server."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+from pytest_django.fixtures import SettingsWrapper
+from pytest_django.live_server_helper import LiveServer
+
+from scheduler.models import Window
+from swat.embedded.gerrit import DemoGerrit
+from swat.embedded.gerrit_changes import CHANGES
+from tests.views.conftest import cast_of_five, october_window
+
+CHROMIUM = os.environ.get("SWAT_CHROMIUM", "/usr/bin/chromium")
+FLAGS = [
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    if not shutil.which(CHROMIUM):
+        if os.environ.get("CI") == "true":
+            pytest.fail("Chromium is missing; name it in SWAT_CHROMIUM.")
+        pytest.skip("Chromium is missing; name it in SWAT_CHROMIUM.")
+    # The driver keeps an event loop in this thread, so Django takes every query for an async one.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *as_root])
+        yield browser
+        browser.close()
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture
+def october(
+    chromium: Browser, transactional_db: None, settings: SettingsWrapper
+) -> Iterator[Window]:
+    with DemoGerrit(CHANGES) as gerrit:
+        settings.GERRIT_URL = gerrit.url
+        cast_of_five()
+        yield october_window()
+
+
+@pytest.fixture
+def opened(chromium: Browser, live_server: LiveServer) -> Iterator[Open]:
+    """Open a page as one of the cast; every complaint of the browser fails the test."""
+    contexts = []
+    complaints: list[str] = []
+
+    def as_person(name: str, **options: object) -> Page:
+        context = chromium.new_context(base_url=live_server.url, **options)  # type: ignore[arg-type]
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda said: (
+                complaints.append(said.text)
+                if said.type == "error" and "status of 4" not in said.text
+                else None
+            ),
+        )
+        page.goto("/sign-in")
+        page.get_by_role("button", name=name).click()
+        return page
+
+    yield as_person
+    for context in contexts:
+        context.close()
+    assert complaints == []

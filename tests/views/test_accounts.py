@@ -1,0 +1,47 @@
+"""Signing in and out."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+from django.test import Client
+
+if TYPE_CHECKING:
+    from pytest_django.fixtures import SettingsWrapper
+
+pytestmark = pytest.mark.usefixtures("cast")
+
+
+def test_a_password_opens_the_page_asked_for(client: Client) -> None:
+    answer = client.post(
+        "/sign-in", {"username": "ada", "password": "ada signs in here", "next": "/policy"}
+    )
+
+    assert answer["Location"] == "/policy"
+
+
+def test_a_wrong_password_does_not(client: Client) -> None:
+    answer = client.post("/sign-in", {"username": "ada", "password": "wrong"})
+
+    assert answer.status_code == 422
+
+
+def test_nobody_is_led_to_another_site(client: Client) -> None:
+    answer = client.post("/demo-sign-in", {"username": "ada", "next": "https://example.org/"})
+
+    assert answer["Location"] == "/"
+
+
+def test_the_cast_signs_in_with_one_click_in_the_demo_only(
+    client: Client, settings: "SettingsWrapper"
+) -> None:
+    assert "Demo: one click" in client.get("/sign-in").content.decode()
+    settings.SWAT_DEMO = False
+    assert "Demo: one click" not in client.get("/sign-in").content.decode()
+    assert client.post("/demo-sign-in", {"username": "ada"}).status_code == 404
+
+
+def test_signing_out_leads_to_signing_in(client: Client) -> None:
+    client.post("/demo-sign-in", {"username": "ada"})
+
+    assert client.post("/sign-out")["Location"] == "/sign-in"
+    assert client.get("/").status_code == 302

@@ -1,0 +1,91 @@
+"""What holds for every address: headers, sign-in, methods."""
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from scheduler.models import Window
+from tests.views.conftest import CIRRUS, Book
+
+As = Callable[[str], Client]
+PAGES = (
+    "/",
+    "/backports/new",
+    "/backports/preview",
+    "/backports/{backport}",
+    "/reviews/",
+    "/windows/{window}",
+    "/windows/{window}/checklist",
+    "/policy",
+)
+FORMS = (
+    "/backports/{backport}/withdraw",
+    "/backports/{backport}/approve",
+    "/backports/{backport}/decline",
+    "/backports/{backport}/train",
+    "/backports/{backport}/ask",
+    "/windows/{window}/answer",
+    "/windows/{window}/lock",
+    "/windows/{window}/unlock",
+    "/sign-out",
+    "/demo-sign-in",
+)
+
+
+@pytest.mark.parametrize("name", ["ada", "rae", "dev", "rel", "sam"])
+def test_every_page_opens_for_everybody_with_a_strict_policy(
+    name: str, book: Book, as_: As, october: Window
+) -> None:
+    backport = book(CIRRUS)
+    client = as_(name)
+    for address in PAGES:
+        answer = client.get(address.format(backport=backport.pk, window=october.pk))
+        assert answer.status_code == 200, address
+        policy = answer["Content-Security-Policy"]
+        assert "unsafe" not in policy
+        assert "default-src 'self'" in policy
+        assert answer["X-Content-Type-Options"] == "nosniff"
+        assert answer["X-Frame-Options"] == "DENY"
+        text = answer.content.decode()
+        assert "<style" not in text
+        assert " style=" not in text
+        assert " onclick=" not in text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("address", PAGES)
+def test_nobody_sees_anything_without_signing_in(address: str, client: Client) -> None:
+    answer = client.get(address.format(backport=1, window=1))
+
+    assert answer.status_code == 302
+    assert answer["Location"].startswith("/sign-in?next=")
+
+
+@pytest.mark.parametrize("address", FORMS)
+def test_forms_are_not_links(address: str, as_: As) -> None:
+    assert as_("rel").get(address.format(backport=1, window=1)).status_code == 405
+
+
+@pytest.mark.django_db
+def test_health_needs_no_account(client: Client) -> None:
+    assert client.get("/healthz").content == b"ok\n"
+
+
+def test_what_does_not_exist_is_told(as_: As) -> None:
+    answer = as_("ada").get("/windows/999")
+
+    assert answer.status_code == 404
+    assert "There is nothing here" in answer.content.decode()
+
+
+def test_a_form_without_its_key_does_nothing(book: Book, as_: As) -> None:
+    backport = book(CIRRUS)
+
+    answer = as_("ada").post(
+        f"/backports/{backport.pk}/withdraw", {"fingerprint": backport.fingerprint}
+    )
+
+    assert answer.status_code == 422
+    backport.refresh_from_db()
+    assert backport.status == "submitted"

@@ -1,0 +1,142 @@
+"""A window's page, its questions, its lock and its exports."""
+
+import json
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from scheduler.adapters.plan_document import parse
+from scheduler.models import Backport, Change, User, Window
+from scheduler.services.plans import replan_window
+from scheduler.views.reading import newest_plan
+from tests.views.conftest import CIRRUS, EVENTS, Book
+
+As = Callable[[str], Client]
+HTMX = {"HX-Request": "true", "HX-Target": "window"}
+
+
+def answer_of(window: Window, **other: object) -> dict[str, object]:
+    plan = newest_plan(window)
+    assert plan is not None
+    return {
+        "plan_fingerprint": plan.fingerprint,
+        "low": CIRRUS,
+        "high": EVENTS,
+        "answer": "a-first",
+        "only_first": "degraded",
+        "key": str(uuid4()),
+        **other,
+    }
+
+
+def test_two_booked_the_wrong_way_round_are_asked_about(
+    book: Book, as_: As, october: Window
+) -> None:
+    book(EVENTS)
+    book(CIRRUS)
+
+    text = as_("ada").get(f"/windows/{october.pk}").content.decode()
+
+    assert f"Do {CIRRUS} and {EVENTS} belong together?" in text
+    assert "Nothing is in the queue." in text
+    assert "1.27.0-wmf.4" in text
+    assert "29 Oct" in text
+
+
+def test_an_answer_is_taken_once_and_from_the_right_people(
+    book: Book, as_: As, october: Window
+) -> None:
+    book(EVENTS)
+    book(CIRRUS)
+    address = f"/windows/{october.pk}/answer"
+
+    assert as_("sam").post(address, answer_of(october)).status_code == 409
+    stale = as_("ada").post(address, answer_of(october, plan_fingerprint="0" * 64))
+    assert stale.status_code == 409
+    silent = as_("ada").post(address, answer_of(october, only_first=""), headers=HTMX)
+    assert silent.status_code == 422
+    assert "Say what breaks" in silent.content.decode()
+
+    taken = as_("ada").post(address, answer_of(october), headers=HTMX)
+
+    text = taken.content.decode()
+    assert taken.status_code == 200
+    assert text.lstrip().startswith('<div id="window"')
+    assert "belong together?" not in text
+
+
+def test_a_deployer_locks_and_unlocks(book: Book, as_: As, october: Window) -> None:
+    book(CIRRUS)
+    sent = {"plan_fingerprint": answer_of(october)["plan_fingerprint"]}
+    lock, unlock = (f"/windows/{october.pk}/{act}" for act in ("lock", "unlock"))
+
+    assert as_("ada").post(lock, {**sent, "key": str(uuid4())}).status_code == 409
+    stale = {"plan_fingerprint": "0" * 64, "key": str(uuid4())}
+    assert as_("dev").post(lock, stale).status_code == 409
+    assert as_("dev").post(lock, {**sent, "key": str(uuid4())}).status_code == 302
+    october.refresh_from_db()
+    assert october.is_locked
+    assert as_("dev").post(unlock, {"key": str(uuid4()), "reason": ""}).status_code == 422
+    again = as_("dev").post(unlock, {"key": str(uuid4()), "reason": "A fix came."})
+    assert again.status_code == 302
+    october.refresh_from_db()
+    assert not october.is_locked
+
+
+def test_the_document_is_one_the_planner_reads(book: Book, as_: As, october: Window) -> None:
+    book(CIRRUS)
+
+    answer = as_("ada").get(f"/windows/{october.pk}/plan.json")
+
+    assert "attachment" in answer["Content-Disposition"]
+    assert [one.change for one in parse(answer.content.decode()).backports] == [CIRRUS]
+    assert json.loads(answer.content)["format"] == "swat-plan/1"
+
+
+def fill(window: Window, people: dict[str, User], count: int, first: int) -> None:
+    """Book some changes of configuration that nothing speaks against."""
+    for number in range(first, first + count):
+        change = Change.objects.create(
+            number=number,
+            project="operations/mediawiki-config",
+            branch="master",
+            change_id=f"I{number:040x}",
+            subject=f"Change {number}",
+            message=f"Change {number}",
+            owner="ada",
+            uploader="ada",
+            labels={"Code-Review": 1, "Verified": 2},
+            patch_set=1,
+            sha=f"{number:040x}",
+            fetched_at=timezone.now(),
+        )
+        Backport.objects.create(
+            change=change,
+            window=window,
+            requester=people["ada"],
+            submitted_at=window.start,
+        )
+    replan_window(window=window, now=window.planned_at(timezone.now()))
+
+
+@pytest.mark.parametrize("address", ["/", "/windows/{}", "/reviews/"])
+def test_more_backports_take_no_more_queries(
+    address: str,
+    as_: As,
+    october: Window,
+    cast: dict[str, User],
+) -> None:
+    client = as_("rae")
+    counts = []
+    for count, first in ((3, 1000), (27, 2000)):
+        fill(october, cast, count, first)
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get(address.format(october.pk)).status_code == 200
+        counts.append(len(queries))
+
+    assert counts[0] == counts[1]
