@@ -25,13 +25,13 @@ from scheduler.domain.planning.plan import plan_window
 from scheduler.domain.statements import StatementKind
 from scheduler.forms import BackportForm, PreviewForm
 from scheduler.models import Backport, Change, Event, Plan, Window
-from scheduler.queries import plan_input
+from scheduler.queries import newest_plan, plan_input
 from scheduler.services.backports import BackportAnswers, submit_backport, withdraw_backport
 from scheduler.services.changes import store_changes
 from scheduler.views.http import PageRequest, Refusal, act, page
 from scheduler.views.pictures import Link, Picture, picture_of
 from scheduler.views.plan_pages import Entry, PlanPage, QuestionCard, StepRow
-from scheduler.views.reading import bookable_windows, events_of, newest_plan, reviews_of
+from scheduler.views.reading import bookable_windows, events_of, reviews_of
 from scheduler.views.reviewing import reviewing_of
 from scheduler.views.windows import plan_page
 

@@ -31,11 +31,6 @@ def newest_plans(windows: Iterable[Window]) -> dict[int, Plan]:
     return {plan.window_id: plan for plan in plans.defer("document")}
 
 
-def newest_plan(window: Window) -> Plan | None:
-    """Return the newest plan of a window; None if it was never planned."""
-    return Plan.objects.filter(window=window).order_by("-version").first()
-
-
 def changes_named(numbers: Iterable[int]) -> dict[int, Change]:
     """Return the changes with these numbers, by number."""
     found = Change.objects.filter(number__in=set(numbers)).defer("diff")

@@ -13,11 +13,11 @@ from scheduler.domain.checklist.steps import Answers, checklist_of
 from scheduler.domain.permissions import Act, may
 from scheduler.domain.planning.plan import Step
 from scheduler.models import Change, Plan, Window
-from scheduler.queries import plan_input
+from scheduler.queries import newest_plan, plan_input
 from scheduler.services import windows as services
 from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, page
 from scheduler.views.plan_pages import PlanPage, StepRow, numbers_in
-from scheduler.views.reading import backports_in, changes_named, newest_plan
+from scheduler.views.reading import backports_in, changes_named
 
 PAGE = "scheduler/windows/detail.html"
 

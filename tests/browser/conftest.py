@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from scheduler.models import Window
@@ -45,9 +45,7 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def october(
-    chromium: Browser, transactional_db: None, settings: SettingsWrapper
-) -> Iterator[Window]:
+def october(chromium: Browser, transactional_db: None, settings: Settings) -> Iterator[Window]:
     with DemoGerrit(CHANGES) as gerrit:
         settings.GERRIT_URL = gerrit.url
         cast_of_five()

@@ -67,7 +67,7 @@ def base_document() -> Json:
 
 def expanded(case: Json) -> Json:
     """Return the whole plan document of a case."""
-    document = base_document() | case.get("document", {})
+    document: Json = base_document() | case.get("document", {})
     document["changes"] = list(document["changes"])
     document["backports"] = list(document["backports"])
     for short in case.get("changes", ()):
@@ -95,18 +95,18 @@ def _branch(name: str | int) -> str:
 
 
 def _change(short: Json) -> Json:
-    number = short["n"]
+    number: int = short["n"]
     where = short.get("in", f"E{number}")
     is_config = where == "config"
     project = "operations/mediawiki-config" if is_config else where
     if "/" not in project:
         project = f"mediawiki/extensions/{project}"
-    identity = change_id(short.get("id", number))
+    identity = change_id(int(short.get("id", number)))
     lines = [f"Bug: {short['bug']}"] if "bug" in short else []
     lines += [f"Depends-On: {change_id(needed)}" for needed in short.get("needs", ())]
     lines.append(f"Change-Id: {identity}")
     touches = short.get("touches", ["wmf-config/CommonSettings.php" if is_config else "src/A.php"])
-    return {
+    whole: Json = {
         "number": number,
         "project": project,
         "branch": _branch(short.get("on", "master" if is_config else 16)),
@@ -118,10 +118,11 @@ def _change(short: Json) -> Json:
             {"path": path.removeprefix("A:"), "status": "A" if path.startswith("A:") else "M"}
             for path in touches
         ],
-    } | {key: value for key, value in short.items() if key not in _SHORT}
+    }
+    return whole | {key: value for key, value in short.items() if key not in _SHORT}
 
 
-def _master(change: Json, included: Any) -> Json:
+def _master(change: Json, included: object) -> Json:
     return {
         "number": change["number"] + 1000,
         "project": change["project"],
@@ -210,26 +211,25 @@ _READ: dict[str, Any] = {
 
 def _findings_wrong(result: Json, expect: Json) -> list[str]:
     found = {(row["change"], row["rule"]): row for row in result["findings"]}
-    wrong = [
-        f"finding {change}, {rule} is one too many"
-        for change, rule in expect.get("no_findings", ())
-        if (change, rule) in found
+    nothing = {"level": None, "lifted": None, "message": ""}
+    wrong = ["the same finding stands twice"] if len(found) != len(result["findings"]) else []
+    wrong += [
+        f"finding {pair} is one too many"
+        for pair in expect.get("no_findings", ())
+        if tuple(pair) in found
     ]
-    if len(found) != len(result["findings"]):
-        wrong.append("the same finding stands there twice")
-    for change, rule, *more in expect.get("findings", ()):
-        row = found.get((change, rule))
-        if row is None:
-            wrong.append(f"finding {change}, {rule} is missing")
-        elif more and row["level"] != more[0]:
-            wrong.append(f"finding {change}, {rule} is {row['level']}")
-    for name, lifted in (("lifted", True), ("not_lifted", False)):
-        for change, rule in expect.get(name, ()):
-            if found.get((change, rule), {}).get("lifted") is not lifted:
-                wrong.append(f"finding {change}, {rule} is not {name}")
-    for change, rule, text in expect.get("says", ()):
-        if text not in found.get((change, rule), {}).get("message", ""):
-            wrong.append(f"{change}, {rule} does not say {text!r}: {found.get((change, rule))}")
+    wanted = [(row[:2], "level", row[2:]) for row in expect.get("findings", ())]
+    wanted += [(pair, "lifted", [True]) for pair in expect.get("lifted", ())]
+    wanted += [(pair, "lifted", [False]) for pair in expect.get("not_lifted", ())]
+    for pair, key, value in wanted:
+        row = found.get(tuple(pair), nothing)
+        if row is nothing or (value and row[key] != value[0]):
+            wrong.append(f"finding {pair} is not there with {key} {value}: {row}")
+    wrong += [
+        f"finding {change}, {rule} does not say {text!r}"
+        for change, rule, text in expect.get("says", ())
+        if text not in found.get((change, rule), nothing)["message"]
+    ]
     return wrong
 
 

@@ -1,6 +1,7 @@
 """The small parts of the domain: messages, versions, windows, numbers, lifecycle, checklist."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -29,10 +30,10 @@ def hours(count: float) -> datetime:
     return NOON + timedelta(hours=count)
 
 
-def change(message: str = "", number: int = 1, **more: object) -> Change:
+def change(message: str = "", number: int = 1, **more: Any) -> Change:  # noqa: ANN401
     """Return a change of core."""
     fields = {"project": "mediawiki/core", "branch": "wmf/1", "change_id": ID, **more}
-    return Change(number, message=message, **fields)  # type: ignore[arg-type]
+    return Change(number, message=message, **fields)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +165,7 @@ BOTH = {"g1": hours(2), "g0": hours(1)}
     ],
 )
 def test_the_train_brings_what_rides_it(
-    scheduled: ScheduledVersion, sibling: dict[str, object], expected: str
+    scheduled: ScheduledVersion, sibling: dict[str, Any], expected: str
 ) -> None:
     in_master = change(number=2, branch="master", **sibling)
     assert arrival_version(scheduled, in_master) == expected

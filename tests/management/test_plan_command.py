@@ -137,7 +137,7 @@ def test_a_queue_that_the_checker_refuses_is_never_printed(
 def test_a_lone_surrogate_is_printed_as_something_else(tmp_path: Path) -> None:
     change = {
         "number": 1,
-        "project": "mediawiki/extensions/\ud800",
+        "project": "mediawiki/core",
         "branch": "master",
         "change_id": "I" + "0" * 40,
         "subject": "\ud800",

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 from django.utils import timezone
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django.fixtures import Settings
 
 from scheduler.actors import grant_roles
 from scheduler.domain.permissions import Role
@@ -84,7 +84,7 @@ def october(cast: dict[str, User]) -> Window:
 
 
 @pytest.fixture
-def gerrit(settings: SettingsWrapper) -> Iterator[DemoGerrit]:
+def gerrit(settings: Settings) -> Iterator[DemoGerrit]:
     with DemoGerrit(CHANGES) as server:
         settings.GERRIT_URL = server.url
         yield server

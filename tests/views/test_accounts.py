@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 if TYPE_CHECKING:
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django.fixtures import Settings
 
 pytestmark = pytest.mark.usefixtures("cast")
 
@@ -32,7 +32,7 @@ def test_nobody_is_led_to_another_site(client: Client) -> None:
 
 
 def test_the_cast_signs_in_with_one_click_in_the_demo_only(
-    client: Client, settings: "SettingsWrapper"
+    client: Client, settings: "Settings"
 ) -> None:
     assert "Demo: one click" in client.get("/sign-in").content.decode()
     settings.SWAT_DEMO = False

@@ -68,7 +68,7 @@ def test_the_preview_shows_facts_and_verdict_and_stores_nothing(
     text = answer.content.decode()
     assert text.lstrip().startswith('<div id="preview"')
     assert "mediawiki/extensions/CirrusSearch" in text
-    assert "train-arrives-first" in text
+    assert "not-approved" in text
     assert not Backport.objects.exists()
 
 
@@ -80,7 +80,7 @@ def test_look_up_shows_the_same_without_javascript(
     )
 
     assert answer.status_code == 200
-    assert "train-arrives-first" in answer.content.decode()
+    assert "not-approved" in answer.content.decode()
 
 
 def test_a_review_system_that_is_down_is_told(as_: As, october: Window, gerrit: DemoGerrit) -> None:

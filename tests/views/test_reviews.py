@@ -24,7 +24,7 @@ def test_a_reviewer_sees_what_waits_and_approves_it(book: Book, as_: As) -> None
 
     answer = as_("rae").post(
         f"/backports/{backport.pk}/approve",
-        sent(backport.fingerprint, acknowledged=["train-arrives-first"], reason="Needed today."),
+        sent(backport.fingerprint),
     )
 
     assert answer.status_code == 302

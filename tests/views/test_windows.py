@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from scheduler.adapters.plan_document import parse
 from scheduler.models import Backport, Change, User, Window
+from scheduler.queries import newest_plan
 from scheduler.services.plans import replan_window
-from scheduler.views.reading import newest_plan
 from tests.views.conftest import CIRRUS, EVENTS, Book
 
 As = Callable[[str], Client]

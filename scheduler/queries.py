@@ -1,0 +1,154 @@
+"""What plans are made from: a constant number of queries for any number of backports."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from django.db.models import Prefetch, Q
+
+from scheduler.domain import backports as domain
+from scheduler.domain.changes import ChangeSet
+from scheduler.domain.lifecycle import OPEN
+from scheduler.domain.planning.plan import PlanInput
+from scheduler.domain.production import Production, ScheduledVersion
+from scheduler.domain.statements import Statement as Said
+from scheduler.domain.windows import Freeze as Frozen
+from scheduler.models import (
+    Backport,
+    Change,
+    Freeze,
+    Plan,
+    PlanStepMember,
+    Promotion,
+    Review,
+    Statement,
+    TrainVersion,
+    Window,
+)
+
+OPEN_STATUSES = sorted(status.value for status in OPEN)
+
+
+def plan_input(window: Window, now: datetime) -> PlanInput:
+    """Return everything that a plan of a window depends on, as stored.
+
+    Args:
+        window: what to plan.
+        now: the clock, UTC; a replay is planned at its own moment instead.
+    """
+    return plan_input_of(window, open_backports(window), now)
+
+
+def plan_input_of(window: Window, backports: Sequence[Backport], now: datetime) -> PlanInput:
+    """Return the same from backports that `open_backports` loaded."""
+    moment = window.planned_at(now)
+    places = last_places(window)
+    changes = known_changes(backport.change for backport in backports)
+    return PlanInput(
+        now=moment,
+        window=window.to_domain(),
+        numbers=window.numbers,
+        changes=changes,
+        backports=tuple(_asked(backport, places.get(backport.pk)) for backport in backports),
+        production=production_at(moment),
+        freezes=freezes_during(window),
+        statements=statements_about(backport.change_id for backport in backports),
+    )
+
+
+def open_backports(window: Window) -> list[Backport]:
+    """Return the open backports of a window in booking order, with all that planning needs."""
+    in_force = Review.objects.filter(decision="approve", voided_at__isnull=True)
+    return list(
+        Backport.objects.filter(window=window, status__in=OPEN_STATUSES)
+        .select_related("change", "requester")
+        .prefetch_related(Prefetch("reviews", in_force, to_attr="approvals"))
+        .order_by("submitted_at", "pk")
+    )
+
+
+def approval_of(backport: Backport) -> Review | None:
+    """Return the approval in force of a backport that `open_backports` loaded."""
+    approvals: list[Review] = getattr(backport, "approvals", [])
+    return approvals[0] if approvals else None
+
+
+def last_places(window: Window) -> dict[int, int]:
+    """Return the place in the queue that the newest plan gave, by the backport's key."""
+    newest = Plan.objects.filter(window=window).order_by("-version").values("pk")[:1]
+    members = PlanStepMember.objects.filter(plan__in=newest)
+    return dict(members.values_list("backport", "step__position"))
+
+
+def known_changes(requested: Iterable[Change]) -> ChangeSet:
+    """Return every change that is stored; those requested with their diffs, which are long."""
+    with_diff = {change.number: change.to_domain() for change in requested}
+    others = Change.objects.exclude(number__in=with_diff).defer("diff")
+    return ChangeSet([*with_diff.values(), *(other.to_domain(with_diff=False) for other in others)])
+
+
+def production_at(moment: datetime) -> Production:
+    """Return what is where at a moment, and the promotions that are still to come then."""
+    versions = list(
+        TrainVersion.objects.prefetch_related(
+            Prefetch("promotions", Promotion.objects.order_by("at", "pk"))
+        ).order_by("position")
+    )
+    checked_out = tuple(
+        version.name
+        for version in versions
+        if version.checked_out_from is not None
+        and version.checked_out_from <= moment
+        and (version.checked_out_until is None or version.checked_out_until > moment)
+    )
+    newest: dict[str, tuple[datetime, str]] = {}
+    schedule = []
+    for version in versions:
+        coming = {}
+        for promotion in version.promotions.all():
+            if promotion.at > moment:
+                coming[promotion.group] = promotion.at
+            else:
+                latest = (promotion.at, version.name)
+                if promotion.group not in newest or newest[promotion.group][0] <= promotion.at:
+                    newest[promotion.group] = latest
+        if coming:
+            schedule.append(ScheduledVersion(version.name, version.cut_at, coming))
+    live = {group: name for group, (_, name) in newest.items() if name in checked_out}
+    return Production(checked_out=checked_out, live=live, schedule=tuple(schedule))
+
+
+def freezes_during(window: Window) -> tuple[Frozen, ...]:
+    """Return the freezes that overlap a window, oldest first."""
+    rows = Freeze.objects.filter(starts__lt=window.end, ends__gt=window.start)
+    return tuple(freeze.to_domain() for freeze in rows.order_by("starts", "pk"))
+
+
+def statements_about(changes: Iterable[int]) -> tuple[Said, ...]:
+    """Return what people say about pairs of changes, both of which are among these keys."""
+    keys = list(changes)
+    rows = Statement.objects.filter(
+        Q(first__in=keys) & Q(then__in=keys), superseded_at__isnull=True
+    ).select_related("first", "then", "by")
+    return tuple(row.to_domain() for row in rows.defer("first__diff", "then__diff"))
+
+
+def newest_plan(window: Window) -> Plan | None:
+    """Return the newest plan of a window; None if it was never planned."""
+    return Plan.objects.filter(window=window).order_by("-version").first()
+
+
+def _asked(backport: Backport, place: int | None) -> domain.Backport:
+    approval = approval_of(backport)
+    return domain.Backport(
+        change=backport.change.number,
+        requester=backport.requester.username,
+        submitted_at=backport.submitted_at,
+        approved=approval is not None,
+        kind=domain.Kind(backport.kind),
+        urgency=domain.Urgency(backport.urgency),
+        present=backport.present,
+        place=place,
+        marks=frozenset(domain.Mark(mark) for mark in backport.marks),
+        criteria=frozenset(backport.criteria),
+        acknowledged=frozenset(approval.acknowledged if approval else ()),
+    )
