@@ -14,7 +14,9 @@ CHANGE_ID = re.compile(r"I[0-9a-f]{40}\Z", re.IGNORECASE)
 _FOOTER = re.compile(r"([A-Za-z][A-Za-z0-9-]*):[ \t]*(.*\S)[ \t]*\Z")
 _CHERRY_PICK = re.compile(r"\(cherry picked from commit [0-9a-f]{7,40}\)\s*\Z", re.IGNORECASE)
 _DEPENDS_ON_ID = re.compile(r"I[0-9a-f]{7,40}\Z", re.IGNORECASE)
-_DEPENDS_ON_URL = re.compile(r"https?://\S+?/(?:\+/|c/|r/|#/c/)?(\d{1,9})(?:/\d+)?/?\Z", re.ASCII)
+_DEPENDS_ON_URL = re.compile(
+    r"https?://[^\s/]+/(?:\S+/\+/|r/(?:#/)?(?:c/)?)(\d{1,9})(?:/\d+)?/?\Z", re.ASCII
+)
 
 
 class ProjectKind(StrEnum):

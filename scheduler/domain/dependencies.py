@@ -370,7 +370,7 @@ class Dependencies:
         for component in strong_components(sorted(passing), onward):
             together: set[int] = set()
             for number in component:
-                for link in self._links.get(number, ()):
+                for link in self.links(number):
                     if not link.relevant:
                         continue
                     if link.to.number in self._requested:

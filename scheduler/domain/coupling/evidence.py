@@ -83,14 +83,13 @@ def questions(changes: Iterable[Change]) -> Iterator[Question]:
     """
     by_number = {change.number: change for change in changes}
     found: dict[tuple[int, int], list[Evidence]] = {}
-    for pair, evidence in (*_same_bug(by_number), *_mentions(by_number)):
+    for pair, one_more in (*_same_bug(by_number), *_mentions(by_number)):
         one, other = by_number[pair[0]], by_number[pair[1]]
         if one.project != other.project and one.key != other.key:
-            found.setdefault(pair, []).append(evidence)
-    for pair in sorted(found):
-        points = sum(evidence.points for evidence in found[pair])
-        if points >= ASK_FROM:
-            yield Question(pair, points, "ask", None, tuple(found[pair]))
+            found.setdefault(pair, []).append(one_more)
+    points = {pair: sum(one.points for one in evidence) for pair, evidence in found.items()}
+    for pair in sorted(pair for pair in found if points[pair] >= ASK_FROM):
+        yield Question(pair, points[pair], "ask", None, tuple(found[pair]))
 
 
 def _same_bug(by_number: dict[int, Change]) -> Iterator[tuple[tuple[int, int], Evidence]]:
