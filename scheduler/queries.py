@@ -6,6 +6,7 @@ from datetime import datetime
 from django.db.models import Prefetch, Q
 
 from scheduler.domain import backports as domain
+from scheduler.domain.changes import Change as Known
 from scheduler.domain.changes import ChangeSet
 from scheduler.domain.lifecycle import OPEN
 from scheduler.domain.planning.plan import PlanInput
@@ -42,16 +43,16 @@ def plan_input_of(window: Window, backports: Sequence[Backport], now: datetime) 
     """Return the same from backports that `open_backports` loaded."""
     moment = window.planned_at(now)
     places = last_places(window)
-    changes = known_changes(backport.change for backport in backports)
+    statements = statements_about(backport.change_id for backport in backports)
     return PlanInput(
         now=moment,
         window=window.to_domain(),
         numbers=window.numbers,
-        changes=changes,
+        changes=related_changes((backport.change for backport in backports), statements),
         backports=tuple(_asked(backport, places.get(backport.pk)) for backport in backports),
         production=production_at(moment),
         freezes=freezes_during(window),
-        statements=statements_about(backport.change_id for backport in backports),
+        statements=statements,
     )
 
 
@@ -79,11 +80,35 @@ def last_places(window: Window) -> dict[int, int]:
     return dict(members.values_list("backport", "step__position"))
 
 
-def known_changes(requested: Iterable[Change]) -> ChangeSet:
-    """Return every change that is stored; those requested with their diffs, which are long."""
-    with_diff = {change.number: change.to_domain() for change in requested}
-    others = Change.objects.exclude(number__in=with_diff).defer("diff")
-    return ChangeSet([*with_diff.values(), *(other.to_domain(with_diff=False) for other in others)])
+def related_changes(requested: Iterable[Change], statements: Iterable[Said]) -> ChangeSet:
+    """Return the requested changes and all stored ones that the rules may have to look at.
+
+    Those are siblings, what `Depends-On` footers and statements name, relation chains below, and
+    all that of those in turn; and whatever is merged but known not to be deployed. Only requested
+    changes have their diff: nobody compares the others, and diffs are long.
+    """
+    asked = {change.number: change.to_domain() for change in requested}
+    others = Change.objects.exclude(number__in=asked).defer("diff")
+    known = ChangeSet([*asked.values(), *(row.to_domain(with_diff=False) for row in others)])
+    related: dict[int, Known] = {}
+    waiting = [
+        *asked.values(),
+        *_known(known, (number for said in statements for number in (said.first, said.then))),
+        *(change for change in known if change.is_merged and change.deployed is False),
+    ]
+    while waiting:
+        change = waiting.pop()
+        if change.number in related:
+            continue
+        related[change.number] = change
+        waiting += known.siblings(change)
+        waiting += (one for name in change.depends_on for one in known.named(name))
+        waiting += _known(known, [change.parent] if change.parent is not None else [])
+    return ChangeSet(related.values())
+
+
+def _known(known: ChangeSet, numbers: Iterable[int]) -> list[Known]:
+    return [change for number in numbers if (change := known.get(number)) is not None]
 
 
 def production_at(moment: datetime) -> Production:
@@ -124,10 +149,10 @@ def freezes_during(window: Window) -> tuple[Frozen, ...]:
 
 
 def statements_about(changes: Iterable[int]) -> tuple[Said, ...]:
-    """Return what people say about pairs of changes, both of which are among these keys."""
+    """Return what people say about the changes with these keys, and some other one."""
     keys = list(changes)
     rows = Statement.objects.filter(
-        Q(first__in=keys) & Q(then__in=keys), superseded_at__isnull=True
+        Q(first__in=keys) | Q(then__in=keys), superseded_at__isnull=True
     ).select_related("first", "then", "by")
     return tuple(row.to_domain() for row in rows.defer("first__diff", "then__diff"))
 

@@ -149,9 +149,10 @@ class Change:
         if "depends-on" not in self.message.lower():
             return ()
         named = (
-            _depends_on_reference(value)
+            _depends_on_reference(word)
             for name, value in footers(self.message)
             if name == "depends-on"
+            for word in value.replace(",", " ").split()
         )
         return tuple(dict.fromkeys(reference for reference in named if reference))
 

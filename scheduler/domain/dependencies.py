@@ -18,6 +18,8 @@ from scheduler.domain.statements import Statement, StatementKind
 _TOLD = 5
 _LOOKED_AT = 300
 
+_END = -1  # no change has this number
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -185,8 +187,12 @@ class Dependencies:
         if needed.is_code and needed.is_on_main:
             if viewer.is_config:
                 self._judge_versions(viewer, needed)
-            elif viewer.is_code and viewer.branch not in needed.branches:
+            elif viewer.is_code and not self._is_contained(viewer, needed):
                 self._complain(viewer, "dependency-not-in-branch", needed, (viewer.branch,))
+
+    def _is_contained(self, viewer: Change, needed: Change) -> bool:
+        """Return whether the viewer's branch has it; main branches differ by name only."""
+        return viewer.branch in needed.branches or (viewer.is_on_main and needed.is_merged)
 
     def _judge_state(self, viewer: Change, needed: Change, *, must_be_booked: bool) -> None:
         if needed.status is ChangeStatus.ABANDONED:
@@ -265,7 +271,7 @@ class Dependencies:
         sources = sorted(
             number for number, found in self._local.items() if any(r == rule for r, _, _ in found)
         )
-        way = dict.fromkeys(sources, (0, 0))
+        way = dict.fromkeys(sources, (_END, 0))
         waiting = deque(sources)
         while waiting:
             number = waiting.popleft()
@@ -276,14 +282,14 @@ class Dependencies:
         return way
 
     def _nearby(self, number: int) -> list[Problem]:
-        came_from: dict[int, int] = {number: 0}
+        came_from: dict[int, int] = {number: _END}
         waiting = deque([number])
         found = []
         while waiting and len(came_from) < _LOOKED_AT:
             current = waiting.popleft()
             if current in self._local:
                 chain = [current]
-                while came_from[chain[-1]]:
+                while came_from[chain[-1]] != _END:
                     chain.append(came_from[chain[-1]])
                 chain.reverse()
                 told = tuple(chain) if len(chain) <= 2 * _TOLD else (*chain[:_TOLD], chain[-1])
@@ -297,10 +303,10 @@ class Dependencies:
 
     def _far(self, number: int, rule: str, way: dict[int, tuple[int, int]]) -> Problem:
         chain = [number]
-        while len(chain) < _TOLD and way[chain[-1]][0]:
+        while len(chain) < _TOLD and way[chain[-1]][0] != _END:
             chain.append(way[chain[-1]][0])
         last = chain[-1]
-        while way[last][0]:
+        while way[last][0] != _END:
             last = way[last][0]
         _, target, branches = next(found for found in self._local[last] if found[0] == rule)
         elided = max(way[number][1] + 1 - len(chain) - 1, 0)

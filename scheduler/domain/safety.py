@@ -1,7 +1,8 @@
 """The independent checker: walks a queue and judges production after every single step.
 
-It shares no code with what plans the queue: it reads footers, relevance and statements by itself,
-from `policy.md`, so that a defect there cannot hide here.
+It takes from a change only what the change itself says (`changes.py`: footers, branches). What is
+relevant, what is there already, and what statements mean it judges by itself, and shares no
+code with what plans the queue, so that a defect there cannot hide here.
 """
 
 from collections.abc import Iterable, Sequence
@@ -194,10 +195,23 @@ class Judge:
             "before": f"{change} is live, and {needed}, which was said to go before it, is not",
         }
         lifted = self._overridden.get(need.change, frozenset())
-        waived = need.needed not in in_order and any(
-            rule.startswith("dependency-") for rule in lifted
-        )
+        waived = need.needed not in in_order and not lifted.isdisjoint(self._excused_by(needed))
         return Breach(need.rule, need.change, texts[need.rule], waived)
+
+    def _excused_by(self, needed: Change) -> frozenset[str]:
+        """Return the rules of which an override says: it may go without this one."""
+        if needed.number in self._requested:
+            return frozenset({"dependency-not-in-queue"})
+        if needed.is_merged and needed.deployed is False:
+            return frozenset({"dependency-not-deployed"})
+        return frozenset(
+            {
+                "dependency-not-scheduled",
+                "dependency-abandoned",
+                "dependency-not-in-branch",
+                "dependency-not-in-live",
+            }
+        )
 
     def _outages(
         self, live: set[int], step: Sequence[int], before: Sequence[State]

@@ -29,9 +29,7 @@ class Event(models.Model):
     kind = models.CharField(max_length=50)
     actor = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="events")
     actor_name = models.CharField(max_length=150, blank=True)
-    window = models.ForeignKey(
-        Window, models.PROTECT, null=True, blank=True, related_name="events"
-    )
+    window = models.ForeignKey(Window, models.PROTECT, null=True, blank=True, related_name="events")
     backport = models.ForeignKey(
         Backport, models.PROTECT, null=True, blank=True, related_name="events"
     )

@@ -41,7 +41,9 @@ def once(*, user: User, key: str, request_hash: str, effect: Callable[[], str]) 
     except IntegrityError:
         earlier = IdempotencyKey.objects.get(user=user, key=key)
         if earlier.request_hash != request_hash:
-            raise KeyReused("This form was already sent with other content; open it again.") from None
+            raise KeyReused(
+                "This form was already sent with other content; open it again."
+            ) from None
         return earlier.location
     stored.location = effect()
     stored.save(update_fields=["location"])

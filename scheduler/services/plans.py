@@ -1,19 +1,175 @@
 """Planning a window again: the plan, the questions, the fingerprints, and what became void."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict
 from datetime import datetime
 
 from django.db import transaction
 from django.db.models import F
 
 from scheduler.adapters.plan_document import document_of, render
-from scheduler.domain import planning
-from scheduler.domain.coupling import evidence
-from scheduler.domain.errors import OutOfDate
 from scheduler.domain.lifecycle import Action, Status
+from scheduler.domain.planning.plan import Plan as Planned
 from scheduler.domain.planning.plan import PlanInput, plan_window
-from scheduler.models import Backport, Plan, PlanStep, PlanStepMember, Question, Window
+from scheduler.models import Backport, Plan, PlanStep, PlanStepMember, Question, Review, Window
 from scheduler.queries import approval_of, newest_plan, open_backports, plan_input_of
 from scheduler.services.events import record
 from scheduler.services.fingerprints import content_of, digest, fingerprint_of
+
+
+def take_turn(window: Window) -> None:
+    """Take a window for the rest of the transaction, and read it again.
+
+    What changes a window or its backports does this first: then what it reads is current, and
+    rows are always taken in the order window, backports, head of the audit log.
+    """
+    Window.objects.filter(pk=window.pk).update(turn=F("turn") + 1)
+    window.refresh_from_db()
+
+
+@transaction.atomic
+def replan_window(*, window: Window, now: datetime) -> Plan:
+    """Plan a window from what is stored now, and bring everything up to date that follows.
+
+    Approvals of what has changed since become void (one event each), questions are asked and
+    closed, fingerprints follow. A new plan is stored if it, or a fact it was made from, differs
+    from the newest one; a locked window keeps the plan that it was locked with.
+
+    Args:
+        window: which.
+        now: the clock, UTC; a replay is planned at its own moment instead.
+
+    Returns:
+        The newest plan.
+
+    Raises:
+        UnsafeQueue: the checker found fault with the queue; nothing is stored.
+    """
+    take_turn(window)
+    backports = open_backports(window)
+    given = plan_input_of(window, backports, now)
+    if _void_outdated_approvals(backports, given, now):
+        given = plan_input_of(window, backports, now)
+    planned = plan_window(given)
+    for backport in backports:
+        _update_fingerprint(backport, fingerprint_of(backport, given, planned))
+    _update_questions(window, planned, now)
+    newest = newest_plan(window)
+    if newest is not None and window.is_locked:
+        return newest
+    return _store_plan(window, backports, given, planned, newest, now)
+
+
+def _void_outdated_approvals(backports: Sequence[Backport], given: PlanInput, at: datetime) -> bool:
+    """Take back the approvals of what has changed; return whether there were any."""
+    any_voided = False
+    for backport in backports:
+        approval = approval_of(backport)
+        if (
+            approval is None
+            or Status(backport.status) not in {Status.APPROVED, Status.QUEUED}
+            or backport.approved_content == content_of(backport, given)
+        ):
+            continue
+        any_voided = True
+        backport.apply(Action.VOID_APPROVAL, approved_content="")
+        void_approval(backport, at)
+        record(
+            kind="backport.void-approval",
+            actor=None,
+            window=backport.window,
+            backport=backport,
+            payload={"review": approval.pk, "patch_set": backport.change.patch_set},
+            at=at,
+        )
+    return any_voided
+
+
+def void_approval(backport: Backport, at: datetime) -> None:
+    """End the approval in force of a backport, if there is one."""
+    Review.objects.filter(backport=backport, decision="approve", voided_at__isnull=True).update(
+        voided_at=at
+    )
+    setattr(backport, "approvals", [])  # noqa: B010 - what `open_backports` loaded
+
+
+def _update_fingerprint(backport: Backport, fingerprint: str) -> None:
+    if backport.fingerprint != fingerprint:
+        Backport.objects.filter(pk=backport.pk).update(fingerprint=fingerprint)
+        backport.fingerprint = fingerprint
+
+
+def _update_questions(window: Window, planned: Planned, at: datetime) -> None:
+    asked = {question.changes: question for question in planned.questions}
+    stored = Question.objects.filter(window=window, closed_at__isnull=True)
+    for row in stored:
+        question = asked.pop((row.low, row.high), None)
+        if question is None:
+            row.closed_at = at
+            row.save(update_fields=["closed_at"])
+        elif (row.points, row.advice, row.first) != (
+            question.points,
+            question.advice,
+            question.first,
+        ):
+            row.points, row.advice, row.first = question.points, question.advice, question.first
+            row.evidence = [asdict(piece) for piece in question.evidence]
+            row.save(update_fields=["points", "advice", "first", "evidence"])
+    # A pair can be asked about in one window only: a change has one open backport.
+    for (low, high), question in asked.items():
+        Question.objects.filter(low=low, high=high, closed_at__isnull=True).update(closed_at=at)
+        Question.objects.create(
+            window=window,
+            low=low,
+            high=high,
+            points=question.points,
+            advice=question.advice,
+            first=question.first,
+            evidence=[asdict(piece) for piece in question.evidence],
+            asked_at=at,
+        )
+
+
+def _store_plan(  # noqa: PLR0913, PLR0917 - what a plan row is made of
+    window: Window,
+    backports: Sequence[Backport],
+    given: PlanInput,
+    planned: Planned,
+    newest: Plan | None,
+    at: datetime,
+) -> Plan:
+    document, result = document_of(given), render(planned)
+    fingerprint = _plan_fingerprint(document, result)
+    if newest is not None and newest.fingerprint == fingerprint:
+        return newest
+    plan = Plan.objects.create(
+        window=window,
+        version=newest.version + 1 if newest else 1,
+        fingerprint=fingerprint,
+        document=document,
+        result=result,
+        made_at=at,
+    )
+    by_number = {backport.change.number: backport for backport in backports}
+    steps = PlanStep.objects.bulk_create(
+        PlanStep(plan=plan, position=step.position, starts=step.starts, minutes=step.minutes)
+        for step in planned.queue
+    )
+    PlanStepMember.objects.bulk_create(
+        PlanStepMember(step=row, plan=plan, backport=by_number[number])
+        for row, step in zip(steps, planned.queue, strict=True)
+        for number in step.changes
+    )
+    return plan
+
+
+def _plan_fingerprint(document: dict[str, object], result: dict[str, object]) -> str:
+    """Return the digest of a plan, without what differs each time although nothing happened.
+
+    That is the clock, and the places of the plan before: both show in the result if they matter.
+    """
+    facts = {name: value for name, value in document.items() if name != "now"}
+    backports = facts.pop("backports")
+    assert isinstance(backports, list)  # noqa: S101 - the format of the document
+    asked = [{name: one[name] for name in one if name != "place"} for one in backports]
+    return digest({"facts": facts, "asked": asked, "result": result})

@@ -122,7 +122,7 @@ def ask(request: PageRequest, pk: int) -> HttpResponse:
     def decide(backport: Backport, form: ReviewForm) -> None:
         services.ask_requester(
             backport=backport,
-            reviewer=request.user,
+            by=request.user,
             fingerprint=form.cleaned_data["fingerprint"],
             reason=form.cleaned_data["reason"],
         )

@@ -7,7 +7,7 @@ evidence in diffs comes with the detector proper.
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 
 from scheduler.domain.changes import Change
 
@@ -99,8 +99,12 @@ def _same_bug(by_number: dict[int, Change]) -> Iterator[tuple[tuple[int, int], E
             about.setdefault(task, []).append(number)
     shared: dict[tuple[int, int], list[str]] = {}
     for task in sorted(about):
-        for pair in combinations(about[task], 2):
-            shared.setdefault(pair, []).append(task)
+        of_project: dict[str, list[int]] = {}
+        for number in about[task]:
+            of_project.setdefault(by_number[number].project, []).append(number)
+        for some, others in combinations(of_project.values(), 2):
+            for one, other in product(some, others):
+                shared.setdefault((min(one, other), max(one, other)), []).append(task)
     for pair, tasks in shared.items():
         text = f"both are about {' and '.join(tasks)}"
         yield pair, Evidence("same-bug", SAME_BUG_POINTS, text, tuple(tasks))

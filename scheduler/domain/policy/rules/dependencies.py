@@ -8,6 +8,7 @@ from scheduler.domain.policy.findings import Level, Place
 from scheduler.domain.policy.rules.rule import Check, Rule
 
 _TOLD_MEMBERS = 10
+_TOLD_PROBLEMS = 5
 
 
 def _told(rule: str, sentence: Callable[[Problem], str]) -> Check:
@@ -26,7 +27,10 @@ def _told(rule: str, sentence: Callable[[Problem], str]) -> Check:
                 *(() if isinstance(problem.target, str) else (problem.target.number,)),
             )
         )
-        return Objection("; ".join(sentences) + ".", tuple(meant))
+        told = list(sentences)[:_TOLD_PROBLEMS]
+        if len(sentences) > len(told):
+            told.append(f"and {len(sentences) - len(told)} more of the kind")
+        return Objection("; ".join(told) + ".", tuple(meant)[:_TOLD_MEMBERS])
 
     return check
 

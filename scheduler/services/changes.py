@@ -1,0 +1,157 @@
+"""What the review system says about changes: fetched outside transactions, stored at once."""
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Q
+
+from scheduler.adapters.ports import AdapterError, FetchedChange, ReviewSystem
+from scheduler.adapters.registry import review_system
+from scheduler.models import Backport, Change, Window
+from scheduler.queries import OPEN_STATUSES
+from scheduler.services.plans import replan_window, take_turn
+
+logger = logging.getLogger(__name__)
+
+_FACTS = (
+    "project",
+    "branch",
+    "change_id",
+    "subject",
+    "message",
+    "status",
+    "work_in_progress",
+    "owner",
+    "uploader",
+    "parent",
+    "included_in",
+    "deployed",
+    "labels",
+    "files",
+    "diff",
+    "patch_set",
+    "sha",
+)
+
+
+def fetch(reference: str, *, system: ReviewSystem | None = None) -> tuple[FetchedChange, ...]:
+    """Ask the review system for what a person pasted, with all that judging it takes.
+
+    Never call this inside a transaction: it waits for the network.
+
+    Raises:
+        Unreadable: it names no change.
+        AdapterError: nothing can be said about it now.
+    """
+    system = system or review_system()
+    return system.fetch_change(system.reference_of(reference))
+
+
+@transaction.atomic
+def store_changes(*, fetched: Iterable[FetchedChange], at: datetime) -> list[Change]:
+    """Store what the review system said, and plan the windows again that it matters to.
+
+    A patch set older than the one stored is left out: it was fetched before.
+
+    Args:
+        fetched: what it said.
+        at: when, UTC.
+
+    Returns:
+        The stored changes, in the order given.
+    """
+    answers = {one.change.number: one for one in fetched}
+    # Taken in one order; SQLite took its one write lock when the transaction began.
+    rows = Change.objects.select_for_update().filter(number__in=answers).order_by("number")
+    stored = {change.number: change for change in rows}
+    said = [
+        _row(answer, at)
+        for number, answer in sorted(answers.items())
+        if number not in stored or answer.patch_set >= stored[number].patch_set
+    ]
+    Change.objects.bulk_create(
+        said,
+        update_conflicts=True,
+        unique_fields=["number"],
+        update_fields=[*_FACTS, "fetched_at"],
+    )
+    news = [row.number for row in said if _differs(row, stored.get(row.number))]
+    concerned = Window.objects.filter(
+        backports__change__number__in=news, backports__status__in=OPEN_STATUSES
+    )
+    windows = list(concerned.distinct().order_by("pk"))
+    for window in windows:
+        take_turn(window)
+    for window in windows:
+        replan_window(window=window, now=at)
+    now_stored = {change.number: change for change in Change.objects.filter(number__in=answers)}
+    return [now_stored[number] for number in answers]
+
+
+def refresh_open_windows(*, system: ReviewSystem | None, now: datetime) -> None:
+    """Ask the review system about every open backport of windows to come, and plan them again.
+
+    A change that cannot be fetched keeps what was known about it; that is logged.
+
+    Args:
+        system: whom to ask; None plans from what is stored.
+        now: the clock, UTC.
+    """
+    windows = Window.objects.filter(Q(end__gt=now) | Q(as_of__isnull=False)).order_by("pk")
+    for window in windows:
+        if system is not None:
+            _refresh(window, system, now)
+        replan_window(window=window, now=now)
+
+
+def _refresh(window: Window, system: ReviewSystem, now: datetime) -> None:
+    numbers = Backport.objects.filter(window=window, status__in=OPEN_STATUSES).values_list(
+        "change__number", flat=True
+    )
+    for number in list(numbers):
+        try:
+            fetched = system.fetch_change(str(number))
+        except AdapterError as trouble:
+            logger.warning("change %d stays as it was: %s", number, trouble)
+        else:
+            store_changes(fetched=fetched, at=now)
+
+
+def _row(fetched: FetchedChange, at: datetime) -> Change:
+    change = fetched.change
+    return Change(
+        number=change.number,
+        project=change.project,
+        branch=change.branch,
+        change_id=change.change_id,
+        subject=change.subject,
+        message=change.message,
+        status=change.status.value,
+        work_in_progress=change.work_in_progress,
+        owner=change.owner,
+        uploader=change.uploader,
+        parent=change.parent,
+        included_in=sorted(change.included_in),
+        deployed=change.deployed,
+        labels=dict(change.labels),
+        files=[
+            {
+                "path": file.path,
+                "status": file.status.value,
+                "old_path": file.old_path,
+                "lines_inserted": file.lines_inserted,
+                "lines_deleted": file.lines_deleted,
+            }
+            for file in change.files
+        ],
+        diff=change.diff,
+        patch_set=fetched.patch_set,
+        sha=fetched.sha,
+        fetched_at=at,
+    )
+
+
+def _differs(row: Change, stored: Change | None) -> bool:
+    return stored is None or any(getattr(row, name) != getattr(stored, name) for name in _FACTS)

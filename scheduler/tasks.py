@@ -1,0 +1,32 @@
+"""What the clock does, in the background. Every task may run any number of times."""
+
+import redis
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from scheduler.adapters.registry import review_system
+from scheduler.services import changes, events
+
+TASK_SECONDS = 15.0  # for one fetch: nobody is waiting
+PROBE_SECONDS = 60  # how long the trace of a probe is kept
+
+
+@shared_task
+def probe(token: str) -> None:
+    """Leave a trace in Redis: whoever sent it then knows that broker and worker work."""
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        client.set(f"swat:probe:{token}", "1", ex=PROBE_SECONDS)
+
+
+@shared_task
+def refresh_open_windows() -> None:
+    """Ask the review system about what is booked, and plan the coming windows again."""
+    system = review_system(seconds=TASK_SECONDS) if settings.GERRIT_URL else None
+    changes.refresh_open_windows(system=system, now=timezone.now())
+
+
+@shared_task
+def deliver_events() -> None:
+    """Hand on the events that were not handed on yet."""
+    events.deliver_events(at=timezone.now())
