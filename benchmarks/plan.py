@@ -111,7 +111,7 @@ def timed(size: int, edges: list[tuple[int, int]]) -> tuple[float, float, float,
         return list(graphlib.TopologicalSorter(needs).static_order())
 
     def sort_with_networkx() -> object:
-        graph = nx.DiGraph()
+        graph: nx.DiGraph[int] = nx.DiGraph()
         graph.add_nodes_from(range(1, size + 1))
         graph.add_edges_from(edges)
         return list(nx.topological_sort(graph))

@@ -1,7 +1,7 @@
 """What plans are made from: a constant number of queries for any number of backports."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import Prefetch, Q
 
@@ -25,6 +25,10 @@ from scheduler.models import (
     TrainVersion,
     Window,
 )
+
+# How far ahead the train's schedule is looked at: further than any rule does, and a replay must
+# not see what came years later.
+SCHEDULE_KNOWN_FOR = timedelta(days=28)
 
 OPEN_STATUSES = sorted(status.value for status in OPEN)
 
@@ -131,7 +135,8 @@ def production_at(moment: datetime) -> Production:
         coming = {}
         for promotion in version.promotions.all():
             if promotion.at > moment:
-                coming[promotion.group] = promotion.at
+                if promotion.at <= moment + SCHEDULE_KNOWN_FOR:
+                    coming[promotion.group] = promotion.at
             else:
                 latest = (promotion.at, version.name)
                 if promotion.group not in newest or newest[promotion.group][0] <= promotion.at:

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 @transaction.atomic
-def record(
+def record(  # noqa: PLR0913 - what an event is made of
     *,
     kind: str,
     actor: User | None,

@@ -16,7 +16,7 @@ BOTH = 2
 
 
 @transaction.atomic
-def answer_question(
+def answer_question(  # noqa: PLR0913 - what an answer is made of
     *,
     first: Change,
     then: Change,

@@ -109,7 +109,7 @@ def clock(context: Context, value: datetime) -> SafeString:
     value = value.astimezone(UTC)
     local = value.astimezone(_zone(context))
     if local.utcoffset() == value.utcoffset():
-        return format_html('<time datetime="{}">{:%H:%M}</time>', value.isoformat(), value)
+        return format_html('<time datetime="{}">{}</time>', value.isoformat(), f"{value:%H:%M}")
     return format_html(
         '<time datetime="{}">{} <span class="quiet small">{} {}</span></time>',
         value.isoformat(),

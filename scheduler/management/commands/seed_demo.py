@@ -1,0 +1,350 @@
+"""`manage.py seed_demo`: the cast, the train, windows and bookings that the demo shows."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from scheduler.actors import grant_roles
+from scheduler.adapters.ports import AdapterError
+from scheduler.domain.backports import Kind, Urgency
+from scheduler.domain.errors import Refused
+from scheduler.domain.permissions import Role
+from scheduler.domain.statements import OnlyFirst, StatementKind
+from scheduler.models import Backport, Change, Freeze, Promotion, TrainVersion, User, Window
+from scheduler.queries import OPEN_STATUSES, newest_plan
+from scheduler.services.backports import BackportAnswers, submit_backport, withdraw_backport
+from scheduler.services.changes import fetch, store_changes
+from scheduler.services.plans import replan_window
+from scheduler.services.reviews import approve_backport
+from scheduler.services.statements import answer_question
+from swat.embedded.gerrit_changes import NEW, OLD, SITUATIONS
+
+CAST: dict[str, tuple[Role, ...]] = {
+    "ada": (Role.DEVELOPER,),
+    "rae": (Role.DEVELOPER, Role.REVIEWER),
+    "dev": (Role.DEVELOPER, Role.DEPLOYER),
+    "rel": (Role.RELEASE_ENGINEER,),
+    "sam": (),
+}
+
+WINDOW_HOURS = ((8, "Morning"), (14, "Afternoon"), (21, "Evening"))
+WINDOW_DAYS = 4  # Monday to Thursday
+TUESDAY = 1
+GROUPS = ("group0", "group1", "group2")
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """Who asks for the change of a situation, how urgently, and whether it is approved.
+
+    Attributes:
+        later: 0 is the next window to start, 1 the one after.
+    """
+
+    situation: str
+    requester: str = "ada"
+    kind: Kind = Kind.REGRESSION
+    urgency: Urgency = Urgency.NORMAL
+    approved: bool = True
+    present: bool = True
+    later: int = 0
+
+
+BOOKINGS = (
+    Booking("regression_old", urgency=Urgency.UNBREAK_NOW),
+    Booking("regression_new", urgency=Urgency.UNBREAK_NOW),
+    Booking("declared_config", kind=Kind.CONFIG, urgency=Urgency.HIGH),
+    Booking("declared_skin_old", urgency=Urgency.HIGH),
+    Booking("declared_skin_new", urgency=Urgency.HIGH),
+    Booking("config", kind=Kind.CONFIG, urgency=Urgency.HIGH),
+    Booking("beta_config", kind=Kind.CONFIG, urgency=Urgency.LOW),
+    Booking("config_two", kind=Kind.CONFIG, urgency=Urgency.LOW),
+    Booking("pair_add", urgency=Urgency.HIGH),
+    Booking("pair_remove", urgency=Urgency.HIGH),
+    Booking("l10n", kind=Kind.BUG, approved=False),
+    Booking("train_soon", kind=Kind.BUG, approved=False),
+    Booking("schema_change", kind=Kind.MAINTENANCE, approved=False),
+    Booking("ci_failed", kind=Kind.CONFIG, approved=False),
+    Booking("train_would_undo", approved=False),
+    Booking("config_three", kind=Kind.CONFIG, approved=False),
+    Booking("second_regression_old", requester="dev", urgency=Urgency.HIGH, later=1),
+    Booking("second_regression_new", requester="dev", urgency=Urgency.HIGH, later=1),
+    Booking("chain_lower", kind=Kind.CONFIG, later=1),
+    Booking("chain_upper", kind=Kind.CONFIG, later=1),
+    Booking("long_title", kind=Kind.CONFIG, approved=False, later=2),
+    Booking("not_reviewed", kind=Kind.BUG, approved=False, later=2),
+)
+
+LEFT_OPEN = ("pair_add", "pair_remove")
+
+
+class Command(BaseCommand):
+    """Fill the demo. It may be run again at any time: what is there already stays."""
+
+    help = "Load the demo's people, train, windows and bookings (only where SWAT_DEMO is set)."
+
+    def handle(self, *_args: Any, **_options: Any) -> None:  # noqa: ANN401 - as Django's own
+        """Load everything.
+
+        Raises:
+            CommandError: this is not a demo.
+        """
+        if not settings.SWAT_DEMO:
+            raise CommandError("Not a demo: set SWAT_DEMO to load made-up people and bookings.")
+        now = timezone.now()
+        cast = seed_cast()
+        seed_october(cast)
+        seed_train(now)
+        seed_freeze(now)
+        coming = seed_windows(now, cast)
+        if not settings.GERRIT_URL:
+            self.stderr.write("GERRIT_URL is not set: nothing is booked.")
+        else:
+            self.book(coming, cast)
+        for window in [*Window.objects.filter(as_of__isnull=False), *coming]:
+            replan_window(window=window, now=timezone.now())
+        self.stdout.write(f"The demo has {Backport.objects.count()} backports.")
+
+    def book(self, coming: list[Window], cast: dict[str, User]) -> None:
+        """Book, answer and approve as the demo's people would, through the real services."""
+        approvable = []
+        for booking in BOOKINGS:
+            number = SITUATIONS.get(booking.situation)
+            if number is None:
+                continue
+            try:
+                backport = book_one(number, booking, coming, cast)
+            except (AdapterError, Refused) as trouble:
+                self.stderr.write(f"{booking.situation}: {trouble}")
+                continue
+            if backport is not None and booking.approved:
+                approvable.append(backport)
+        for window in coming[:3]:
+            answer_all_but_one(window, cast["rae"])
+        for backport in approvable:
+            approve_current(backport, cast["rae"])
+
+
+def seed_cast() -> dict[str, User]:
+    """Return the people of the demo; nobody has a password."""
+    cast = {}
+    for username, roles in CAST.items():
+        user, is_new = User.objects.get_or_create(username=username, defaults={"nick": username})
+        if is_new:
+            user.set_unusable_password()
+            user.save(update_fields=["password"])
+            grant_roles(user, *roles)
+        cast[username] = user
+    return cast
+
+
+def seed_october(cast: dict[str, User]) -> None:
+    """The train of October 2015, and the window of the 26th, in which nothing is booked yet."""
+    version(
+        "1.27.0-wmf.3",
+        1,
+        cut=datetime(2015, 10, 13, tzinfo=UTC),
+        until=datetime(2015, 11, 3, tzinfo=UTC),
+        promotions=(
+            datetime(2015, 10, 20, 20, tzinfo=UTC),
+            datetime(2015, 10, 21, 19, tzinfo=UTC),
+            datetime(2015, 10, 22, 19, tzinfo=UTC),
+        ),
+    )
+    version(
+        "1.27.0-wmf.4",
+        2,
+        cut=datetime(2015, 10, 27, 19, 10, tzinfo=UTC),
+        until=datetime(2015, 11, 10, tzinfo=UTC),
+        promotions=(
+            datetime(2015, 10, 27, 21, 26, tzinfo=UTC),
+            datetime(2015, 10, 28, 19, tzinfo=UTC),
+            datetime(2015, 10, 29, 20, 46, tzinfo=UTC),
+        ),
+    )
+    window, is_new = Window.objects.get_or_create(
+        start=datetime(2015, 10, 26, 23, tzinfo=UTC),
+        defaults={
+            "end": datetime(2015, 10, 27, tzinfo=UTC),
+            "title": "Evening SWAT, 26 October 2015",
+            "as_of": datetime(2015, 10, 26, 22, tzinfo=UTC),
+        },
+    )
+    if is_new:
+        window.deployers.set([cast["dev"]])
+
+
+def seed_train(now: datetime) -> None:
+    """The train of now: the older version serves group1 and group2 until tomorrow at least."""
+    today = datetime.combine(now.date(), time(13), UTC)
+    group0 = today - timedelta(days=(today.weekday() - TUESDAY) % 7)
+    if group0 > now:
+        group0 -= timedelta(days=7)
+    week, day = timedelta(days=7), timedelta(days=1)
+    older = group0 - week
+    version(
+        OLD, 1029, cut=older - timedelta(hours=11), promotions=(older, older + day, older + 2 * day)
+    )
+    version(
+        NEW,
+        1030,
+        cut=group0 - timedelta(hours=11),
+        promotions=(group0, today + day, today + 2 * day),
+    )
+    later = group0 + week
+    while later <= today + 2 * day:
+        later += week
+    version(
+        "1.47.0-wmf.31",
+        1031,
+        cut=later - timedelta(hours=11),
+        promotions=(later, later + day, later + 2 * day),
+    )
+
+
+def version(
+    name: str,
+    position: int,
+    *,
+    cut: datetime,
+    promotions: tuple[datetime, datetime, datetime],
+    until: datetime | None = None,
+) -> None:
+    """Write a version of the train: checked out as soon as it is cut, then group after group."""
+    row, _ = TrainVersion.objects.update_or_create(
+        name=name,
+        defaults={
+            "position": position,
+            "cut_at": cut,
+            "checked_out_from": cut,
+            "checked_out_until": until,
+        },
+    )
+    for group, at in zip(GROUPS, promotions, strict=True):
+        Promotion.objects.update_or_create(version=row, group=group, defaults={"at": at})
+
+
+def seed_freeze(now: datetime) -> None:
+    """The end of the year, or of the next one if that would freeze the demo itself."""
+    soon = now + timedelta(days=21)
+    year = now.year
+    if soon >= datetime(year, 12, 21, tzinfo=UTC):
+        year += 1
+    Freeze.objects.get_or_create(
+        starts=datetime(year, 12, 21, tzinfo=UTC),
+        defaults={
+            "ends": datetime(year + 1, 1, 4, tzinfo=UTC),
+            "scope": "all",
+            "reason": "End of the year",
+        },
+    )
+
+
+def seed_windows(now: datetime, cast: dict[str, User]) -> list[Window]:
+    """Make the windows of this week and the next; return those that did not start, in order."""
+    monday = datetime.combine(now.date() - timedelta(days=now.weekday()), time(0), UTC)
+    coming = []
+    for week in (0, 7):
+        for day in range(WINDOW_DAYS):
+            for hour, name in WINDOW_HOURS:
+                start = monday + timedelta(days=week + day, hours=hour)
+                window, is_new = Window.objects.get_or_create(
+                    start=start,
+                    defaults={"end": start + timedelta(hours=1), "title": f"{name} SWAT"},
+                )
+                if is_new:
+                    window.deployers.set(
+                        [cast["dev"]] if hour != WINDOW_HOURS[1][0] else [cast["rel"]]
+                    )
+                if start > now and not window.is_locked:
+                    coming.append(window)
+    return coming
+
+
+def book_one(
+    number: int, booking: Booking, coming: list[Window], cast: dict[str, User]
+) -> Backport | None:
+    """Book a change; None if it is booked already. What is left from an old window is withdrawn."""
+    open_one = Backport.objects.filter(change__number=number, status__in=OPEN_STATUSES)
+    earlier = open_one.select_related("change", "window", "requester").first()
+    if earlier is not None:
+        if not earlier.window.is_over(timezone.now()):
+            return None
+        withdraw_backport(backport=earlier, by=earlier.requester, fingerprint=earlier.fingerprint)
+    fetched = fetch(str(number))
+    stored = store_changes(fetched=fetched, at=timezone.now())
+    return submit_backport(
+        change=stored[0],
+        window=coming[booking.later],
+        requester=cast[booking.requester],
+        answers=answers_for(stored[0], booking),
+    )
+
+
+def answers_for(change: Change, booking: Booking) -> BackportAnswers:
+    """Return what the requester says."""
+    where = "wmf-config" if booking.kind is Kind.CONFIG else change.project.rpartition("/")[2]
+    return BackportAnswers(
+        kind=booking.kind,
+        urgency=booking.urgency,
+        present=booking.present,
+        tester=booking.requester,
+        nick=booking.requester,
+        why_not_train="Users meet it now, and the train brings it days from now.",
+        user_impact="Those who run into it lose work or see an error page.",
+        tested_where="CI and the Beta Cluster; not with real traffic.",
+        verify_how="Repeat the steps of the task on a test server; no error in the log.",
+        problems_where=f"Wherever {where} is used: watch the error log of the first minutes.",
+        rollback_how="Revert and sync; no data is changed.",
+    )
+
+
+def answer_all_but_one(window: Window, by: User) -> None:
+    """Answer the questions of a window as they advise, but for one that the demo leaves open."""
+    left_open = {SITUATIONS.get(name) for name in LEFT_OPEN}
+    while True:
+        plan = newest_plan(window)
+        asked = [
+            question
+            for question in (plan.result["questions"] if plan else ())
+            if set(question["changes"]) != left_open
+        ]
+        if plan is None or not asked:
+            return
+        question = asked[0]
+        low, high = question["changes"]
+        ordered = question["advice"] == "first"
+        first = question["first"] if ordered else low
+        answer_question(
+            first=Change.objects.get(number=first),
+            then=Change.objects.get(number=high if first == low else low),
+            kind=StatementKind.BEFORE if ordered else StatementKind.UNRELATED,
+            only_first=OnlyFirst.DEGRADED if ordered else OnlyFirst.NOTHING,
+            by=by,
+            window=window,
+            plan_fingerprint=plan.fingerprint,
+            reason="Both were read: this is how they belong together.",
+        )
+
+
+def approve_current(backport: Backport, by: User) -> None:
+    """Approve a backport as it is now, taking on whatever only SHOULD keep it out."""
+    backport.refresh_from_db()
+    plan = newest_plan(backport.window)
+    number = backport.change.number
+    objecting = frozenset(
+        found["rule"]
+        for found in (plan.result["findings"] if plan else ())
+        if found["change"] == number and found["level"] == "SHOULD" and not found["lifted"]
+    )
+    approve_backport(
+        backport=backport,
+        reviewer=by,
+        fingerprint=backport.fingerprint,
+        acknowledged=objecting,
+        reason="Read and tried; it is small and it is needed now." if objecting else "",
+    )
