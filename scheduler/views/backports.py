@@ -63,6 +63,7 @@ def new(request: PageRequest) -> HttpResponse:
             "nick": request.user.nick,
             "change": request.GET.get("change", ""),
             "window": request.GET.get("window") or _first(windows),
+            "present": True,
         }
         form = BackportForm(windows=windows, preview_url=preview_url, initial=initial)
         context = _previewed(request, initial) if initial["change"] else {}

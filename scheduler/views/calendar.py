@@ -220,7 +220,7 @@ def _advice(
         if asked := [card for card in plan.questions if card.mine]:
             return Advice(
                 f"Answer the question about {asked[0].low.number} and {asked[0].high.number}: "
-                "until then both are held.",
+                "until then neither goes into the queue.",
                 reverse("window", args=[key]) + "#questions",
                 "Answer it",
             )

@@ -174,7 +174,7 @@ def _sentence(window: Window, shown: PlanPage) -> str:
     asked = len(shown.questions)
     if asked:
         parts.append(f"{asked} {'question is' if asked == 1 else 'questions are'} open")
-    if shown.states:
+    if shown.steps:
         safe = all(state.safe for state in shown.states)
         parts.append("every step leaves production safe" if safe else "a step breaks production")
     locked = "Locked: " if window.locked_at else ""
