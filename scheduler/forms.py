@@ -44,21 +44,9 @@ def _text(label: str, example: str, *, rows: int = 2, required: bool = True) -> 
     )
 
 
-class BackportForm(forms.Form):
-    """Everything a requester says about a backport."""
+class BackportAnswersForm(forms.Form):
+    """What a requester says about a backport, and may say differently later."""
 
-    change = forms.CharField(
-        label="Change",
-        help_text="Its number or address, such as: 10010",
-        max_length=300,
-        widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True}),
-    )
-    window = forms.ModelChoiceField(
-        label="Window",
-        help_text="Such as: the next one with free slots.",
-        queryset=Window.objects.none(),
-        empty_label=None,
-    )
     why_not_train = _text(
         "Why can it not wait for the train?", "searching fails on all Wikipedias since Tuesday."
     )
@@ -118,28 +106,6 @@ class BackportForm(forms.Form):
         required=False,
     )
 
-    def __init__(self, *args: Any, windows: Any, preview_url: str = "", **kwargs: Any) -> None:  # noqa: ANN401 - as Django's own
-        super().__init__(*args, **kwargs)
-        window = self.fields["window"]
-        if isinstance(window, forms.ModelChoiceField):
-            window.queryset = windows
-        if preview_url:
-            for name, trigger in (
-                ("change", "input changed delay:400ms"),
-                *((name, "change") for name in ("window", "kind", "urgency", "present")),
-            ):
-                self.fields[name].widget.attrs.update(
-                    {
-                        "hx-get": preview_url,
-                        "hx-trigger": trigger,
-                        "hx-target": "#preview",
-                        "hx-swap": "outerHTML",
-                        "hx-include": "[name=change],[name=window],[name=kind],[name=urgency],"
-                        "[name=present],[name=marks],[name=criteria]",
-                        "hx-sync": "#preview:replace",
-                    }
-                )
-
     @property
     def safety_fields(self) -> list[forms.BoundField]:
         """The questions about tests and the way back."""
@@ -162,6 +128,45 @@ class BackportForm(forms.Form):
         if given.get("present") and not given.get("tester"):
             self.add_error("tester", "Say who will be there to test it.")
         return given
+
+
+class BackportForm(BackportAnswersForm):
+    """Everything that booking a backport takes."""
+
+    change = forms.CharField(
+        label="Change",
+        help_text="Its number or address, such as: 10010",
+        max_length=300,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True}),
+    )
+    window = forms.ModelChoiceField(
+        label="Window",
+        help_text="Such as: the next one with free slots.",
+        queryset=Window.objects.none(),
+        empty_label=None,
+    )
+
+    def __init__(self, *args: Any, windows: Any, preview_url: str = "", **kwargs: Any) -> None:  # noqa: ANN401 - as Django's own
+        super().__init__(*args, **kwargs)
+        window = self.fields["window"]
+        if isinstance(window, forms.ModelChoiceField):
+            window.queryset = windows
+        if preview_url:
+            for name, trigger in (
+                ("change", "input changed delay:400ms"),
+                *((name, "change") for name in ("window", "kind", "urgency", "present")),
+            ):
+                self.fields[name].widget.attrs.update(
+                    {
+                        "hx-get": preview_url,
+                        "hx-trigger": trigger,
+                        "hx-target": "#preview",
+                        "hx-swap": "outerHTML",
+                        "hx-include": "[name=change],[name=window],[name=kind],[name=urgency],"
+                        "[name=present],[name=marks],[name=criteria]",
+                        "hx-sync": "#preview:replace",
+                    }
+                )
 
 
 class PreviewForm(forms.Form):

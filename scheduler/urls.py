@@ -4,6 +4,7 @@ from django.urls import path
 
 from scheduler.views import (
     accounts,
+    amending,
     backports,
     calendar,
     health,
@@ -21,6 +22,7 @@ urlpatterns = [
     path("backports/new", backports.new, name="backport-new"),
     path("backports/preview", backports.preview, name="backport-preview"),
     path("backports/<int:pk>", backports.detail, name="backport"),
+    path("backports/<int:pk>/amend", amending.amend, name="backport-amend"),
     path("backports/<int:pk>/withdraw", backports.withdraw, name="backport-withdraw"),
     path("reviews/", reviews.inbox, name="review-inbox"),
     path("backports/<int:pk>/approve", reviews.approve, name="review-approve"),

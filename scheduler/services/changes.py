@@ -63,8 +63,10 @@ def store_changes(*, fetched: Iterable[FetchedChange], at: datetime) -> list[Cha
         The stored changes, in the order given.
     """
     answers = {one.change.number: one for one in fetched}
-    # Taken in one order; SQLite took its one write lock when the transaction began.
-    rows = Change.objects.select_for_update().filter(number__in=answers).order_by("number")
+    # Taken in one order; SQLite took its one write lock when the transaction began. Without the
+    # key: whoever stores a row that refers to a change does not wait for us, or we deadlock.
+    taken = Change.objects.select_for_update(no_key=True)
+    rows = taken.filter(number__in=answers).order_by("number")
     stored = {change.number: change for change in rows}
     said = [
         _row(answer, at)

@@ -19,11 +19,11 @@ from scheduler.adapters.registry import review_system
 from scheduler.domain import backports as domain
 from scheduler.domain.changes import ChangeSet
 from scheduler.domain.dependencies import Dependencies
-from scheduler.domain.lifecycle import Status
+from scheduler.domain.lifecycle import TRANSITIONS, Action, Status
 from scheduler.domain.permissions import Act, may
 from scheduler.domain.planning.plan import plan_window
 from scheduler.domain.statements import StatementKind
-from scheduler.forms import BackportForm, PreviewForm
+from scheduler.forms import BackportAnswersForm, BackportForm, PreviewForm
 from scheduler.models import Backport, Change, Event, Plan, Window
 from scheduler.queries import newest_plan, plan_input
 from scheduler.services.backports import BackportAnswers, submit_backport, withdraw_backport
@@ -31,7 +31,7 @@ from scheduler.services.changes import store_changes
 from scheduler.views.http import PageRequest, Refusal, act, page
 from scheduler.views.pictures import Link, Picture, picture_of
 from scheduler.views.plan_pages import Entry, PlanPage, QuestionCard, StepRow
-from scheduler.views.reading import bookable_windows, events_of, reviews_of
+from scheduler.views.reading import bookable_windows, events_of, question_to_requester, reviews_of
 from scheduler.views.reviewing import reviewing_of
 from scheduler.views.windows import plan_page
 
@@ -117,27 +117,33 @@ def _book(request: PageRequest, form: BackportForm) -> str | Refusal | None:
             change=change or Change.objects.get(number=number),
             window=given["window"],
             requester=request.user,
-            answers=BackportAnswers(
-                kind=domain.Kind(given["kind"]),
-                urgency=domain.Urgency(given["urgency"]),
-                present=given["present"],
-                tester=given["tester"],
-                nick=given["nick"],
-                marks=frozenset(domain.Mark(mark) for mark in given["marks"]),
-                criteria=frozenset(given["criteria"]),
-                why_not_train=given["why_not_train"],
-                user_impact=given["user_impact"],
-                tested_where=given["tested_where"],
-                verify_how=given["verify_how"],
-                problems_where=given["problems_where"],
-                rollback_how=given["rollback_how"],
-                steps_before=given["steps_before"],
-                steps_after=given["steps_after"],
-            ),
+            answers=answers_of(form),
         )
         return reverse("backport", args=[backport.pk])
 
     return act(request, effect)
+
+
+def answers_of(form: BackportAnswersForm) -> BackportAnswers:
+    """Return what was said in a form that is valid."""
+    given = form.cleaned_data
+    return BackportAnswers(
+        kind=domain.Kind(given["kind"]),
+        urgency=domain.Urgency(given["urgency"]),
+        present=given["present"],
+        tester=given["tester"],
+        nick=given["nick"],
+        marks=frozenset(domain.Mark(mark) for mark in given["marks"]),
+        criteria=frozenset(given["criteria"]),
+        why_not_train=given["why_not_train"],
+        user_impact=given["user_impact"],
+        tested_where=given["tested_where"],
+        verify_how=given["verify_how"],
+        problems_where=given["problems_where"],
+        rollback_how=given["rollback_how"],
+        steps_before=given["steps_before"],
+        steps_after=given["steps_after"],
+    )
 
 
 def _fetch(pasted: str) -> tuple[FetchedChange, ...]:
@@ -253,6 +259,9 @@ def show(request: PageRequest, pk: int, *, refusal: Refusal | None = None) -> Ht
             (one for one in reviews if one.decision == "approve" and one.voided_at is None), None
         ),
         "reviewing": reviewing_of(request.user, actor, backport, entry.objections),
+        "asked": question_to_requester(backport, reviews),
+        "may_amend": can_be_amended(backport)
+        and may(actor, Act.AMEND, relations_to(request.user, backport)),
         "may_withdraw": backport.is_open
         and backport.status != Status.DEPLOYING.value
         and may(actor, Act.WITHDRAW, relations_to(request.user, backport)),
@@ -260,6 +269,11 @@ def show(request: PageRequest, pk: int, *, refusal: Refusal | None = None) -> Ht
         "next_sentence": _next_sentence(backport, place, entry, questions),
     }
     return page(request, PAGE, context, partial="backport", refusal=refusal)
+
+
+def can_be_amended(backport: Backport) -> bool:
+    """Return whether the status of a backport still allows its answers to change."""
+    return (Status(backport.status), Action.AMEND) in TRANSITIONS
 
 
 @require_POST
@@ -360,6 +374,7 @@ def _next_sentence(
 _VERBS = {
     "backport.submit": "asked for this backport",
     "backport.submitted": "asked for this backport",
+    "backport.amend": "changed the answers",
     "backport.withdraw": "withdrew it",
     "backport.withdrawn": "withdrew it",
     "backport.approve": "approved it",

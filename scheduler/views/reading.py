@@ -106,6 +106,13 @@ def reviews_of(backport: Backport) -> list[Review]:
     return list(backport.reviews.select_related("reviewer").order_by("-made_at", "-pk"))
 
 
+def question_to_requester(backport: Backport, reviews: Iterable[Review]) -> Review | None:
+    """Return what a reviewer asked and waits for, from the reviews of a backport, newest first."""
+    if backport.status != Status.NEEDS_INFO.value:
+        return None
+    return next((one for one in reviews if one.decision == "ask"), None)
+
+
 def events_of(backport: Backport) -> list[Event]:
     """Return what happened to a backport, oldest first."""
     return list(backport.events.order_by("seq"))

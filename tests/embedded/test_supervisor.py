@@ -234,7 +234,7 @@ def test_a_child_that_ignores_sigterm_is_killed_within_its_deadline(
         asked = time.monotonic()
     took = time.monotonic() - asked
     assert child.process.returncode == -signal.SIGKILL
-    assert 0.3 <= took < 2
+    assert 0.3 <= took < 4
     assert capfd.readouterr().err == "child did not stop in time and was killed.\n"
 
 
@@ -319,7 +319,7 @@ def test_waiting_ends_after_its_time_and_shows_the_log_of_whom_it_watched(
     began = time.monotonic()
     with pytest.raises(ProgramFailed, match=r"in vain until it answers\.\n    still loading$"):
         supervisor.wait_until(lambda: False, what="it answers", seconds=0.2, watched=child)
-    assert 0.2 <= time.monotonic() - began < 1.5
+    assert 0.2 <= time.monotonic() - began < 4
 
 
 def test_the_supervisors_own_limit_ends_every_wait(tmp_path: Path) -> None:
@@ -330,7 +330,7 @@ def test_the_supervisors_own_limit_ends_every_wait(tmp_path: Path) -> None:
             supervisor.wait_for_end(child)
         with pytest.raises(OutOfTime):
             supervisor.wait_until(lambda: True, what="ever", seconds=5)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 4
     assert child.process.returncode == -signal.SIGTERM
 
 
@@ -431,7 +431,7 @@ def test_another_port_is_found_where_the_usual_one_is_taken(
 # Valkey.
 
 
-def test_the_private_function_that_finds_serveris_still_there() -> None:
+def test_the_private_function_that_finds_valkey_is_still_there() -> None:
     binary = _binary.get_binary_path()
     assert isinstance(binary, Path)
     assert os.access(binary, os.X_OK)

@@ -319,7 +319,7 @@ def answers_for(change: Change, booking: Booking) -> BackportAnswers:
 
 def state_order(window: Window, by: User) -> None:
     """Say which of two changes goes first, so that the demo has an answer beside its question."""
-    numbers = [SITUATIONS.get(name) for name in STATED]
+    numbers = [SITUATIONS[name] for name in STATED if name in SITUATIONS]
     plan = newest_plan(window)
     booked = Backport.objects.filter(
         window=window, change__number__in=numbers, status=Status.SUBMITTED.value

@@ -1,0 +1,71 @@
+"""The cast: Ada requests, Rae reviews, Dev deploys, Rel engineers releases, Sam may nothing."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection
+from pytest_django import DjangoDbBlocker
+
+from scheduler.models import Backport, User, Window
+from tests.factories import make_backport, make_person, make_window
+
+
+@pytest.fixture
+def ada(db: None) -> User:
+    return make_person("ada")
+
+
+@pytest.fixture
+def rae(db: None) -> User:
+    return make_person("rae")
+
+
+@pytest.fixture
+def dev(db: None) -> User:
+    return make_person("dev")
+
+
+@pytest.fixture
+def rel(db: None) -> User:
+    return make_person("rel")
+
+
+@pytest.fixture
+def sam(db: None) -> User:
+    return make_person("sam")
+
+
+@pytest.fixture
+def window(db: None) -> Window:
+    """A window that starts in a day."""
+    return make_window()
+
+
+@pytest.fixture
+def backport(window: Window, ada: User) -> Backport:
+    """Ada's backport of change 1000, to which nothing objects but that nobody approved it."""
+    return make_backport(window, ada)
+
+
+@pytest.fixture(scope="module")
+def events_can_be_cleared(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[None]:
+    """Let the tables be emptied after each test: SQLite deletes rows, which the log refuses.
+
+    Of the module, so that it is put back only after the last emptying. PostgreSQL truncates.
+    """
+    triggers: list[tuple[str, str]] = []
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute(
+                "SELECT name, sql FROM sqlite_master "
+                "WHERE type = 'trigger' AND tbl_name = 'scheduler_event'"
+            )
+            triggers = cursor.fetchall()
+            for name, _ in triggers:
+                cursor.execute(f"DROP TRIGGER {name}")
+    yield
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        for _, sql in triggers:
+            cursor.execute(sql)

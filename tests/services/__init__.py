@@ -1,0 +1,1 @@
+"""Use cases, with a real database."""
