@@ -108,7 +108,10 @@ class Gerrit(ReviewSystem):
                 headers={"Accept-Encoding": "identity", "User-Agent": "swat-scheduler"},
             ) as client,
         ):
-            return await _Fetch(client).everything_about(reference)
+            try:
+                return await _Fetch(client).everything_about(reference)
+            finally:
+                await asyncio.sleep(0)  # lets connections that were given up close
 
 
 @lru_cache(maxsize=1)
@@ -291,4 +294,11 @@ def _the_one_meant(found: Sequence[Change], reference: str) -> Change:
 
 
 async def _all(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
-    return await asyncio.gather(*work)
+    """Return all results; where one fails, the others are ended before it is told."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -95,16 +95,14 @@ def _show(  # noqa: PLR0913 - what the page is made of
 
 def _stored(form: BackportAnswersForm) -> Sequence[tuple[str, str]]:
     """Return label and stored answer wherever something else was typed."""
-    return [
-        (str(form[name].label), _spoken(name, form.initial[name])) for name in form.changed_data
-    ]
+    return [(str(form[name].label), _spoken(form.initial[name])) for name in form.changed_data]
 
 
-def _spoken(name: str, value: object) -> str:
+def _spoken(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
         value = ", ".join(value)
-    elif name == "urgency":
+    elif isinstance(value, int):
         value = Urgency(value).slug
     return str(value) or "nothing"

@@ -21,6 +21,7 @@ from swat.embedded.supervisor import POLL, Program, ProgramFailed, StopAsked, Su
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 USUAL_PORT = 8000
+LAST_PORT = 65_535
 
 CAST = """\
   Ada   developer          requests backports
@@ -104,7 +105,7 @@ def web_port() -> int:
     wanted = os.environ.get("PORT")
     if not wanted:
         return USUAL_PORT if is_free(USUAL_PORT) else free_port()
-    if not wanted.isdecimal() or not is_free(int(wanted)):
+    if not wanted.isdecimal() or not 0 < int(wanted) <= LAST_PORT or not is_free(int(wanted)):
         raise ProgramFailed(f"PORT={wanted} is not a free port of this machine.")
     return int(wanted)
 

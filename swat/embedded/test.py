@@ -83,7 +83,8 @@ def pytest(supervisor: Supervisor, *arguments: str) -> int:
 def folder_of(parent: Path, name: str) -> Path:
     """Make and return a folder that every user may enter."""
     folder = parent / name
-    folder.mkdir(mode=0o755)
+    folder.mkdir()
+    folder.chmod(0o755)  # whatever the umask says
     return folder
 
 

@@ -59,6 +59,7 @@ def chain(**more: Any) -> list[Change]:  # noqa: ANN401
     return [change(n, n + 1 if n < MANY else None, **more) for n in numbers()]
 
 
+@pytest.mark.no_cover  # the tracer would make it take ten times as long
 def test_a_chain_goes_from_its_end() -> None:
     steps = [step.changes[0] for step in plan(chain(), numbers()).queue]
     assert steps == list(reversed(numbers()))
@@ -77,6 +78,7 @@ def test_what_is_wrong_at_the_end_of_a_chain_is_told_shortly(booked: Iterable[in
     assert all(len(f.message) < 1_500 and len(f.changes) <= 11 for f in found)
 
 
+@pytest.mark.no_cover  # the tracer would make it take ten times as long
 @pytest.mark.parametrize("booked", [[1], numbers()], ids=["only one", "all of it"])
 def test_a_circle_names_ten_members_at_most(booked: Iterable[int]) -> None:
     changes = [change(n, n % MANY + 1, status=ChangeStatus.MERGED) for n in numbers()]
@@ -93,6 +95,7 @@ def test_a_stated_circle_of_many_is_blocked() -> None:
     assert all(len(found.changes) <= 11 for found in planned.findings)
 
 
+@pytest.mark.no_cover  # the tracer would make it take ten times as long
 def test_a_relation_chain_goes_from_below() -> None:
     changes = [change(n, parent=n + 1 if n < MANY else None) for n in numbers()]
     assert [s.changes[0] for s in plan(changes, numbers()).queue] == list(reversed(numbers()))
@@ -128,3 +131,12 @@ def test_groups_are_named_by_their_smallest_number() -> None:
     groups.join(3, 9)
     assert {groups.of(n) for n in (3, 5, 7, 9)} == {3}
     assert groups.of(4) == 4
+
+
+def test_many_problems_of_a_kind_are_told_in_part_and_counted() -> None:
+    below = [change(number, parent=number + 1) for number in range(1, 9)]
+    found = next(
+        f for f in plan([*below, change(9)], [1]).findings if f.rule == "dependency-not-scheduled"
+    )
+    assert found.message.count("neither merged nor booked") == 5
+    assert found.message.endswith("and 3 more of the kind.")

@@ -1,0 +1,60 @@
+"""The demo: everything that pages can show is there, and loading it again changes nothing."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.core.management import CommandError, call_command
+from pytest_django.fixtures import Settings
+
+from scheduler.models import Backport, Plan, Question, Statement, User, Window
+from scheduler.services.events import first_break
+from swat.embedded.gerrit import DemoGerrit
+from swat.embedded.gerrit_changes import CHANGES
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def _gerrit(settings: Settings) -> Iterator[None]:
+    with DemoGerrit(CHANGES) as server:
+        settings.GERRIT_URL = server.url
+        yield
+
+
+@pytest.mark.usefixtures("_gerrit")
+def test_every_place_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("seed_demo")
+    assert capsys.readouterr().err == ""
+    window = Backport.objects.order_by("pk")[0].window
+    plan = Plan.objects.filter(window=window).latest("version")
+    places = {row["place"] for row in plan.result["elsewhere"]}
+    assert plan.result["queue"]
+    assert {"train", "dedicated", "blocked", "held", "overflow"} <= places
+    assert Question.objects.filter(closed_at__isnull=True).count() == 1
+    assert Statement.objects.count() == 1
+    assert first_break() is None
+    october = Window.objects.get(as_of__isnull=False)
+    assert not october.backports.exists()
+
+
+@pytest.mark.usefixtures("_gerrit")
+def test_loading_it_again_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("seed_demo")
+    before = list(Backport.objects.order_by("pk").values("pk", "status", "fingerprint"))
+    counts = (User.objects.count(), Window.objects.count(), Plan.objects.count())
+    call_command("seed_demo")
+    assert list(Backport.objects.order_by("pk").values("pk", "status", "fingerprint")) == before
+    assert (User.objects.count(), Window.objects.count(), Plan.objects.count()) == counts
+    assert capsys.readouterr().err == ""
+
+
+def test_nobody_can_sign_in_with_a_password() -> None:
+    call_command("seed_demo")
+    assert not any(user.has_usable_password() for user in User.objects.all())
+
+
+def test_it_refuses_where_there_is_no_demo(settings: Settings) -> None:
+    settings.SWAT_DEMO = False
+    with pytest.raises(CommandError):
+        call_command("seed_demo")
+    assert not User.objects.exists()
