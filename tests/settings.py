@@ -35,6 +35,9 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     if test_file := os.environ.get("SWAT_TEST_SQLITE"):  # a file, so that two processes share it
         DATABASES["default"]["TEST"] = {"NAME": Path(test_file)}
 
+# A thread of the live server that kept its connection would keep the database from being dropped.
+DATABASES["default"]["CONN_MAX_AGE"] = 0
+
 CELERY_TASK_ALWAYS_EAGER = False
 if not os.environ.get("REDIS_URL"):
     CELERY_BROKER_URL = "memory://"
