@@ -111,12 +111,14 @@ def amend_backport(
         NotPermitted: somebody else requested it.
         OutOfDate: it is not what the page showed any more.
         IllegalTransition: it is over or being deployed.
-        Refused: the answers say nothing.
+        Refused: the answers say nothing, or the window is over.
     """
     take_turn(backport.window)
     read_again(backport)
     require(actor_of(by), Act.AMEND, relations_to(by, backport))
     require_current(backport, fingerprint)
+    if backport.window.is_over(timezone.now()):
+        raise Refused("The window is over; book the change in another one.")
     _require_answers(answers)
     now = timezone.now()
     backport.apply(Action.AMEND, approved_content="")

@@ -9,8 +9,11 @@ from django.views.decorators.http import require_POST, require_safe
 from scheduler.actors import actor_of
 from scheduler.adapters.plan_document import document_of
 from scheduler.domain.changes import ChangeSet
+from scheduler.domain.checklist.gate import falling
 from scheduler.domain.checklist.steps import Answers, checklist_of
+from scheduler.domain.lifecycle import Status
 from scheduler.domain.permissions import Act, may
+from scheduler.domain.planning.edges import Because
 from scheduler.domain.planning.plan import Step
 from scheduler.models import Change, Plan, Window
 from scheduler.queries import newest_plan, plan_input
@@ -42,6 +45,7 @@ def show(
         "section": "calendar",
         "window": window,
         "page": shown,
+        "fallen": fallen_since_lock(window, shown),
         "plan_fingerprint": plan.fingerprint if plan else "",
         "numbers": numbers,
         "window_minutes": int(window.to_domain().minutes),
@@ -67,6 +71,23 @@ def plan_page(window: Window, plan: Plan | None, *, reader: str = "") -> PlanPag
         backports=backports_in([window]).get(window.pk, {}),
         reader=reader,
     )
+
+
+def fallen_since_lock(window: Window, shown: PlanPage) -> frozenset[int]:
+    """Return the positions of a locked queue that must not be deployed as they stand.
+
+    A backport whose approval ended, or that was withdrawn, declined or sent elsewhere after the
+    lock, takes along what needs it.
+    """
+    if not window.is_locked:
+        return frozenset()
+    lost = frozenset(
+        entry.number
+        for row in shown.steps
+        for entry in row.entries
+        if entry.backport is None or entry.backport.status != Status.QUEUED.value
+    )
+    return falling((_step(row) for row in shown.steps), lost)
 
 
 @require_POST
@@ -128,8 +149,16 @@ def checklist(request: PageRequest, pk: int) -> HttpResponse:
         )
         for number, backport in shown.backports.items()
     }
+    fallen = fallen_since_lock(window, shown)
     steps = [
-        {"row": row, "items": checklist_of(_step(row), changes, answers)} for row in shown.steps
+        {
+            "row": row,
+            "fallen": row.position in fallen,
+            "items": checklist_of(_step(row), changes, answers)
+            if row.position not in fallen
+            else (),
+        }
+        for row in shown.steps
     ]
     context: dict[str, object] = {"section": "calendar", "window": window, "steps": steps}
     return page(request, "scheduler/windows/checklist.html", context)
@@ -141,7 +170,7 @@ def _step(row: StepRow) -> Step:
         changes=tuple(entry.number for entry in row.entries),
         starts=row.starts,
         minutes=row.minutes,
-        because=(),
+        because=tuple(Because(one.reason, one.first, one.text) for one in row.because),
     )
 
 

@@ -13,7 +13,9 @@ from django.utils import timezone
 from scheduler.adapters.plan_document import parse
 from scheduler.models import Backport, Change, User, Window
 from scheduler.queries import newest_plan
+from scheduler.services.backports import withdraw_backport
 from scheduler.services.plans import replan_window
+from scheduler.services.reviews import approve_backport
 from tests.views.conftest import CIRRUS, EVENTS, Book
 
 As = Callable[[str], Client]
@@ -86,6 +88,27 @@ def test_a_deployer_locks_and_unlocks(book: Book, as_: As, october: Window) -> N
     assert again.status_code == 302
     october.refresh_from_db()
     assert not october.is_locked
+
+
+def test_what_lost_its_approval_after_the_lock_is_not_to_be_deployed(
+    book: Book, as_: As, october: Window, cast: dict[str, User]
+) -> None:
+    backport = book(CIRRUS)
+    approve_backport(
+        backport=backport,
+        reviewer=cast["rae"],
+        fingerprint=backport.fingerprint,
+    )
+    shown = {"plan_fingerprint": answer_of(october)["plan_fingerprint"], "key": str(uuid4())}
+    assert as_("dev").post(f"/windows/{october.pk}/lock", shown).status_code == 302
+    pages = [f"/windows/{october.pk}", f"/windows/{october.pk}/checklist"]
+    assert not any("Do not deploy" in as_("dev").get(one).content.decode() for one in pages)
+    backport.refresh_from_db()
+
+    withdraw_backport(backport=backport, by=cast["ada"], fingerprint=backport.fingerprint)
+
+    assert all("Do not deploy" in as_("dev").get(one).content.decode() for one in pages)
+    assert "scap backport" not in as_("dev").get(pages[1]).content.decode()
 
 
 def test_the_document_is_one_the_planner_reads(book: Book, as_: As, october: Window) -> None:
