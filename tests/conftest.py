@@ -69,3 +69,18 @@ def events_can_be_cleared(
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         for _, sql in triggers:
             cursor.execute(sql)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """End the sessions that threads of the live server still hold before the database is dropped.
+
+    Such a thread ends when its browser closes the connection, at a time of its own.
+    """
+    yield
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
