@@ -562,15 +562,17 @@ def _change_document(change: Change) -> dict[str, Any]:
         "included_in": sorted(change.included_in),
         "deployed": change.deployed,
         "labels": dict(sorted(change.labels.items())),
-        "files": [
-            {
-                "path": file.path,
-                "status": file.status.value,
-                "old_path": file.old_path,
-                "lines_inserted": file.lines_inserted,
-                "lines_deleted": file.lines_deleted,
-            }
-            for file in change.files
-        ],
+        "files": [file_document(file) for file in change.files],
         "diff": change.diff,
+    }
+
+
+def file_document(file: ChangedFile) -> dict[str, Any]:
+    """Return a changed file as the document, and the database, write it."""
+    return {
+        "path": file.path,
+        "status": file.status.value,
+        "old_path": file.old_path,
+        "lines_inserted": file.lines_inserted,
+        "lines_deleted": file.lines_deleted,
     }

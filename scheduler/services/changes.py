@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Q
 
+from scheduler.adapters.plan_document import file_document
 from scheduler.adapters.ports import AdapterError, FetchedChange, ReviewSystem
 from scheduler.adapters.registry import review_system
 from scheduler.models import Backport, Change, Window
@@ -138,16 +139,7 @@ def _row(fetched: FetchedChange, at: datetime) -> Change:
         included_in=sorted(change.included_in),
         deployed=change.deployed,
         labels=dict(change.labels),
-        files=[
-            {
-                "path": file.path,
-                "status": file.status.value,
-                "old_path": file.old_path,
-                "lines_inserted": file.lines_inserted,
-                "lines_deleted": file.lines_deleted,
-            }
-            for file in change.files
-        ],
+        files=[file_document(file) for file in change.files],
         diff=change.diff,
         patch_set=fetched.patch_set,
         sha=fetched.sha,

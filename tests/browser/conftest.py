@@ -5,9 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
-from django.db import connection
 from playwright.sync_api import Browser, Page, sync_playwright
-from pytest_django import DjangoDbBlocker
 from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
@@ -47,27 +45,8 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _events_can_be_cleared(
-    django_db_setup: None, django_db_blocker: DjangoDbBlocker
-) -> Iterator[None]:
-    """Let the tables be emptied after each test: SQLite deletes rows, which the log refuses.
-
-    Of the module, so that it is put back only after the last emptying. PostgreSQL truncates.
-    """
-    triggers: list[tuple[str, str]] = []
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
-            cursor.execute(
-                "SELECT name, sql FROM sqlite_master "
-                "WHERE type = 'trigger' AND tbl_name = 'scheduler_event'"
-            )
-            triggers = cursor.fetchall()
-            for name, _ in triggers:
-                cursor.execute(f"DROP TRIGGER {name}")
-    yield
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        for _, sql in triggers:
-            cursor.execute(sql)
+def _tables_are_emptied(events_can_be_cleared: None) -> None:
+    """A live server's tables are emptied after each test."""
 
 
 @pytest.fixture
