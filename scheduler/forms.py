@@ -191,6 +191,12 @@ class PreviewForm(forms.Form):
             window.queryset = windows
 
 
+class ReasonForm(forms.Form):
+    """Why something is done, in a sentence."""
+
+    reason = forms.CharField(max_length=500)
+
+
 class ReviewForm(forms.Form):
     """What a reviewer decides about exactly what they were shown."""
 

@@ -157,7 +157,7 @@ def _require_acknowledged(
 ) -> None:
     objections = frozenset(objecting)
     if missing := sorted(objections - acknowledged):
-        raise Refused(f"Acknowledge {', '.join(missing)} too, or send it where they say.")
+        raise Refused(f"Tick {', '.join(missing)} and say why, or send the backport there.")
     if unknown := sorted(acknowledged - objections):
         raise Refused(f"Nothing to acknowledge: {', '.join(unknown)} does not object.")
     if acknowledged and len(reason.strip()) < SHORTEST_REASON:

@@ -1,6 +1,6 @@
 """What pages show of a plan: its result with the backports and changes put beside the numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -121,6 +121,14 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerCard:
+    """What somebody said about two changes, and the question to answer it again."""
+
+    text: str
+    question: "QuestionCard"
+
+
+@dataclass(frozen=True, slots=True)
 class QuestionCard:
     """A suspected coupling, its two changes side by side."""
 
@@ -141,12 +149,14 @@ class PlanPage:
         changes: the changes it names, by number; one that is missing is shown by number alone.
         backports: the backports of its window, by change number.
         reader: account name of who looks at it; their rows are marked.
+        said: the statements that the plan was made from.
     """
 
     result: Mapping[str, Any]
     changes: Mapping[int, Change | domain.Change] = field(default_factory=dict)
     backports: Mapping[int, Backport] = field(default_factory=dict)
     reader: str = ""
+    said: Sequence[Mapping[str, Any]] = ()
 
     @cached_property
     def objections(self) -> dict[int, tuple[Objection, ...]]:
@@ -301,6 +311,26 @@ class PlanPage:
         ]
         return tuple(sorted(cards, key=lambda card: not card.mine))
 
+    @property
+    def answers(self) -> tuple[AnswerCard, ...]:
+        """What people said about changes of this window; each can be answered again."""
+        booked = self.backports.keys()
+        return tuple(
+            AnswerCard(
+                _spoken(said),
+                QuestionCard(
+                    low=self.entry(min(said["first"], said["then"])),
+                    high=self.entry(max(said["first"], said["then"])),
+                    points=0,
+                    advice="",
+                    evidence=(),
+                    mine=any(self.entry(said[end]).mine for end in ("first", "then")),
+                ),
+            )
+            for said in self.said
+            if said["first"] in booked and said["then"] in booked
+        )
+
     def questions_about(self, number: int) -> tuple[QuestionCard, ...]:
         """Return the open questions that one change is part of."""
         return tuple(
@@ -324,6 +354,16 @@ class PlanPage:
         if question["advice"] == "together":
             return "The evidence speaks for deploying them together."
         return "The evidence does not say which comes first."
+
+
+def _spoken(said: Mapping[str, Any]) -> str:
+    first, then, by = said["first"], said["then"], said["by"]
+    if said["kind"] == "before":
+        return f"{by} said: {first} before {then}; while only {first} is live: {said['only_first']}"
+    return f"{by} said: {first} and {then} are {_BELONG[said['kind']]}"
+
+
+_BELONG = {"together": "to go out together", "unrelated": "unrelated"}
 
 
 def _is_beta_only(change: Change | domain.Change | None) -> bool:

@@ -15,6 +15,7 @@ from scheduler.domain.lifecycle import Status
 from scheduler.domain.permissions import Act, may
 from scheduler.domain.planning.edges import Because
 from scheduler.domain.planning.plan import Step
+from scheduler.forms import ReasonForm
 from scheduler.models import Change, Plan, Window
 from scheduler.queries import newest_plan, plan_input
 from scheduler.services import windows as services
@@ -70,6 +71,7 @@ def plan_page(window: Window, plan: Plan | None, *, reader: str = "") -> PlanPag
         changes=changes_named(numbers_in(result)),
         backports=backports_in([window]).get(window.pk, {}),
         reader=reader,
+        said=plan.document.get("statements", ()) if plan else (),
     )
 
 
@@ -110,12 +112,13 @@ def lock(request: PageRequest, pk: int) -> HttpResponse:
 def unlock(request: PageRequest, pk: int) -> HttpResponse:
     """Let the queue follow the facts again."""
     window = get_object_or_404(Window, pk=pk)
-    reason = request.POST.get("reason", "").strip()
-    if not reason:
+    form = ReasonForm(request.POST)
+    if not form.is_valid():
         return show(request, window, refusal=Refusal("Say why, in a sentence.", UNUSABLE))
+    reason = form.cleaned_data["reason"]
 
     def effect() -> str:
-        services.unlock_window(window=window, by=request.user, reason=reason[:500])
+        services.unlock_window(window=window, by=request.user, reason=reason)
         return reverse("window", args=[pk])
 
     return _answer(request, pk, act(request, effect), "The queue is no longer locked.")

@@ -45,3 +45,24 @@ def test_signing_out_leads_to_signing_in(client: Client) -> None:
 
     assert client.post("/sign-out")["Location"] == "/sign-in"
     assert client.get("/").status_code == 302
+
+
+def test_a_part_of_a_page_leads_the_whole_page_to_the_sign_in(db: None, client: Client) -> None:
+    sent = {"HX-Request": "true", "HX-Current-URL": "http://testserver/backports/7"}
+
+    answer = client.post("/backports/7/decline", headers=sent)
+
+    assert answer.status_code == 204
+    assert answer["HX-Redirect"].endswith("/sign-in?next=%2Fbackports%2F7")
+    assert client.post("/backports/7/decline")["Location"].endswith("?next=%2F")
+
+
+def test_a_form_of_another_session_is_refused_in_words(db: None) -> None:
+    careful = Client(enforce_csrf_checks=True)
+
+    plain = careful.post("/demo-sign-in", {"who": "ada"})
+    by_htmx = careful.post("/demo-sign-in", {"who": "ada"}, headers={"HX-Request": "true"})
+
+    assert plain.status_code == by_htmx.status_code == 403
+    assert "Nothing was saved" in plain.content.decode()
+    assert by_htmx["HX-Refresh"] == "true"

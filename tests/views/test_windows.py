@@ -69,7 +69,23 @@ def test_an_answer_is_taken_once_and_from_the_right_people(
     text = taken.content.decode()
     assert taken.status_code == 200
     assert text.lstrip().startswith('<div id="window"')
-    assert "belong together?" not in text
+    assert "Open questions" not in text
+
+
+def test_an_answer_can_be_given_again(book: Book, as_: As, october: Window) -> None:
+    book(EVENTS)
+    book(CIRRUS)
+    address = f"/windows/{october.pk}/answer"
+    as_("ada").post(address, answer_of(october, answer="b-first", only_first="outage"))
+    page = as_("ada").get(f"/windows/{october.pk}").content.decode()
+    assert "Answer again" in page
+    assert f"{EVENTS} before {CIRRUS}; while only {EVENTS} is live: outage" in page
+
+    again = as_("ada").post(address, answer_of(october))
+
+    assert again.status_code == 302
+    page = as_("ada").get(f"/windows/{october.pk}").content.decode()
+    assert f"{CIRRUS} before {EVENTS}; while only {CIRRUS} is live: degraded" in page
 
 
 def test_a_deployer_locks_and_unlocks(book: Book, as_: As, october: Window) -> None:

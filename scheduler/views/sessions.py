@@ -1,0 +1,45 @@
+"""Sessions that ended while a page was open: what forms and htmx are answered then."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import render, resolve_url
+from django.utils.http import urlencode
+
+
+class SignInRequiredMiddleware(LoginRequiredMiddleware):
+    """Every page wants somebody who is signed in; a part of a page is not the place to do so."""
+
+    def process_view(
+        self,
+        request: HttpRequest,
+        view_func: Callable[..., HttpResponseBase],
+        view_args: tuple[Any, ...],
+        view_kwargs: dict[str, Any],
+    ) -> HttpResponseBase | None:
+        """Lead to the sign-in page, and from there back to a page that can be shown."""
+        answer = super().process_view(request, view_func, view_args, view_kwargs)
+        if answer is None:
+            return None
+        if request.headers.get("HX-Request") == "true":
+            shown = urlsplit(request.headers.get("HX-Current-URL", "")).path or "/"
+            return HttpResponse(status=204, headers={"HX-Redirect": _sign_in(shown)})
+        if request.method not in {"GET", "HEAD"}:
+            return HttpResponseRedirect(_sign_in("/"))
+        return answer
+
+
+def form_from_another_session(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Say that a form was made in another session; htmx loads the whole page again."""
+    answer = render(request, "403_csrf.html", status=403)
+    if request.headers.get("HX-Request") == "true":
+        answer["HX-Refresh"] = "true"
+    return answer
+
+
+def _sign_in(back: str) -> str:
+    return f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': back})}"
