@@ -119,7 +119,9 @@ def start_gerrit(supervisor: Supervisor) -> str:
     """Start the demo's review system; return its URL once it answers."""
     port = free_port()
     program = supervisor.start(
-        "gerrit", [sys.executable, "-m", "swat.embedded.gerrit", "--port", str(port)]
+        "gerrit",
+        [sys.executable, "-m", "swat.embedded.gerrit", "--port", str(port)],
+        ends=True,  # the product lives on without its review system
     )
     supervisor.wait_until(
         lambda: answers(port), what="the review system answers", seconds=20, watched=program
