@@ -146,6 +146,21 @@ def test_no_page_has_accessibility_findings(
         "/windows/999",
     ):
         page.goto(address)
-        found = Axe().run(page).response["violations"]
-        assert [(one["id"], one["nodes"][0]["html"]) for one in found] == [], address
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, address
+        assert_accessible(page, width, address)
+    booking.goto(f"/windows/{october.pk}")
+    booking.get_by_label("degraded").check()
+    booking.get_by_role("button", name=f"{CIRRUS} first").click()
+    expect(booking.get_by_text("Answer again")).to_be_visible()
+    page.goto(f"/windows/{october.pk}")
+    page.get_by_text("Answer again").click()
+    assert_accessible(page, width, "an answered question")
+    page.context.clear_cookies()
+    page.goto("/sign-in")
+    assert_accessible(page, width, "/sign-in")
+
+
+def assert_accessible(page: Page, width: int, name: str) -> None:
+    """Fail on any finding of axe, and on a page that scrolls sideways."""
+    found = Axe().run(page).response["violations"]
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == [], name
+    assert page.evaluate("document.documentElement.scrollWidth") <= width, name
