@@ -359,6 +359,10 @@ def _next_sentence(
     if questions:
         other = questions[0].high if questions[0].low.number == entry.number else questions[0].low
         return f"Somebody has to say how it belongs together with {other.number}."
+    if place == "queue" and backport.window.is_locked and status is not Status.QUEUED:
+        return (
+            "It changed after the queue was locked and is not to be deployed: unlock to plan again."
+        )
     if place == "queue":
         return "It is in the queue; be there when its step starts."
     blocking = [one for one in entry.objections if one.moves and not one.lifted]

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from scheduler.adapters.plan_document import parse
+from scheduler.domain.lifecycle import Action
 from scheduler.models import Backport, Change, User, Window
 from scheduler.queries import newest_plan
 from scheduler.services.backports import withdraw_backport
@@ -125,6 +126,22 @@ def test_what_lost_its_approval_after_the_lock_is_not_to_be_deployed(
 
     assert all("Do not deploy" in as_("dev").get(one).content.decode() for one in pages)
     assert "scap backport" not in as_("dev").get(pages[1]).content.decode()
+
+
+def test_a_backport_amended_after_the_lock_says_that_it_does_not_go(
+    book: Book, as_: As, october: Window, cast: dict[str, User]
+) -> None:
+    backport = book(CIRRUS)
+    approve_backport(backport=backport, reviewer=cast["rae"], fingerprint=backport.fingerprint)
+    shown = {"plan_fingerprint": answer_of(october)["plan_fingerprint"], "key": str(uuid4())}
+    assert as_("dev").post(f"/windows/{october.pk}/lock", shown).status_code == 302
+    address = f"/backports/{backport.pk}"
+    assert "be there when its step starts" in as_("ada").get(address).content.decode()
+
+    backport.refresh_from_db()
+    backport.apply(Action.VOID_APPROVAL)
+
+    assert "not to be deployed" in as_("ada").get(address).content.decode()
 
 
 def test_the_document_is_one_the_planner_reads(book: Book, as_: As, october: Window) -> None:
