@@ -29,7 +29,8 @@ def amend(request: PageRequest, pk: int) -> HttpResponse:
     """Show the answers of a backport to its requester, and store what they changed."""
     backport = _backport(pk)
     try:
-        require(actor_of(request.user), Act.AMEND, relations_to(request.user, backport))
+        actor = actor_of(request.user)
+        require(actor, Act.AMEND, relations_to(actor, backport))
         if request.method != "POST":
             status_after(Status(backport.status), Action.AMEND)
     except Refused as refusal:
