@@ -186,7 +186,7 @@ def _store_plan(  # noqa: PLR0913, PLR0917 - what a plan row is made of
     at: datetime,
 ) -> Plan:
     document, result = document_of(given), render(planned)
-    fingerprint = _plan_fingerprint(document, result)
+    fingerprint = plan_fingerprint(document, result)
     if newest is not None and newest.fingerprint == fingerprint:
         return newest
     plan = Plan.objects.create(
@@ -210,7 +210,7 @@ def _store_plan(  # noqa: PLR0913, PLR0917 - what a plan row is made of
     return plan
 
 
-def _plan_fingerprint(document: dict[str, object], result: dict[str, object]) -> str:
+def plan_fingerprint(document: dict[str, object], result: dict[str, object]) -> str:
     """Return the digest of a plan, without what differs each time although nothing happened.
 
     That is the clock, and the places of the plan before: both show in the result if they matter.

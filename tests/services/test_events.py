@@ -2,12 +2,11 @@
 
 import pytest
 from django.db import IntegrityError, connection, transaction
-from django.utils import timezone
 
 from scheduler.domain.errors import Refused
-from scheduler.models import Backport, Delivery, Event, EventHead, IdempotencyKey, User
+from scheduler.models import Backport, Event, EventHead, IdempotencyKey, User
 from scheduler.models.events import AppendOnly
-from scheduler.services.events import deliver_events, first_break, record
+from scheduler.services.events import first_break, record
 from scheduler.services.idempotency import KeyReused, once
 from tests.factories import approve
 
@@ -97,12 +96,6 @@ def test_a_refused_effect_leaves_no_event(ada: User) -> None:
 def test_the_log_has_one_head(log: list[Event]) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         EventHead.objects.create(id=2)
-
-
-def test_each_event_is_delivered_once(log: list[Event]) -> None:
-    assert deliver_events(at=timezone.now()) == 5
-    assert deliver_events(at=timezone.now()) == 0
-    assert Delivery.objects.count() == 5
 
 
 @pytest.mark.both_databases

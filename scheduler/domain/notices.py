@@ -1,0 +1,116 @@
+"""Whom an event concerns, and why: one table, a row for every kind of event."""
+
+from collections.abc import Mapping
+from enum import Enum, StrEnum
+
+
+class Why(StrEnum):
+    """Why something concerns a person; they choose for each of these whether they get mail."""
+
+    OWN = "own"
+    REVIEW = "review"
+    WATCHED = "watched"
+    WINDOW = "window"
+
+
+class Circle(Enum):
+    """People who stand in one relation to an event. Each has the reason that they are told."""
+
+    REQUESTER = (Why.OWN, "you requested it")
+    NEW_REQUESTER = (Why.OWN, "it is yours now")
+    FORMER_REQUESTER = (Why.OWN, "you had requested it")
+    PAIR_REQUESTERS = (Why.OWN, "you requested one of the two")
+    QUEUE_REQUESTERS = (Why.OWN, "you requested something that is in its queue")
+    LOST_APPROVER = (Why.OWN, "your approval became void")
+    TOOK_ON = (Why.OWN, "you took on what a rule objected")
+    OVERRIDERS = (Why.OWN, "you proposed or confirmed the override")
+    ACCOUNT = (Why.OWN, "it is about your account")
+    ASKER = (Why.REVIEW, "you asked for it")
+    REVIEWERS = (Why.REVIEW, "it waits for a review that you may give")
+    CONFIRMERS = (Why.REVIEW, "it waits for a second person, and you may be that")
+    WATCHERS = (Why.WATCHED, "you watch it")
+    PAIR_WATCHERS = (Why.WATCHED, "you watch one of the two")
+    DEPLOYERS = (Why.WINDOW, "you deploy this window")
+    LOCKED_DEPLOYERS = (Why.WINDOW, "you deploy this window, and it is locked")
+
+    def __init__(self, why: Why, reason: str) -> None:
+        self.why = why
+        self.reason = reason
+
+
+_OF_BACKPORT = (Circle.REQUESTER, Circle.WATCHERS)
+_LEAVES_QUEUE = (
+    Circle.REQUESTER,
+    Circle.LOST_APPROVER,
+    Circle.WATCHERS,
+    Circle.LOCKED_DEPLOYERS,
+)
+
+# Whoever is in several circles hears once: of the first one that they want mail about.
+CIRCLES: Mapping[str, tuple[Circle, ...]] = {
+    "backport.submit": (Circle.REVIEWERS, Circle.LOCKED_DEPLOYERS),
+    "backport.amend": (*_LEAVES_QUEUE, Circle.ASKER),
+    "backport.withdraw": _LEAVES_QUEUE,
+    "backport.approve": _OF_BACKPORT,
+    "backport.decline": _LEAVES_QUEUE,
+    "backport.send-to-train": _LEAVES_QUEUE,
+    "backport.send-to-dedicated": _LEAVES_QUEUE,
+    "backport.ask": _OF_BACKPORT,
+    "backport.reply": (Circle.ASKER, Circle.WATCHERS),
+    "backport.veto": (
+        Circle.REQUESTER,
+        Circle.LOST_APPROVER,
+        Circle.WATCHERS,
+        Circle.DEPLOYERS,
+    ),
+    "backport.void-approval": _LEAVES_QUEUE,
+    "backport.withdraw-approval": _LEAVES_QUEUE,
+    "backport.acknowledge": _OF_BACKPORT,
+    "backport.end-lifting": (Circle.REQUESTER, Circle.TOOK_ON, Circle.WATCHERS),
+    "backport.propose-override": (Circle.REQUESTER, Circle.CONFIRMERS, Circle.WATCHERS),
+    "backport.confirm-override": (Circle.REQUESTER, Circle.OVERRIDERS, Circle.WATCHERS),
+    "backport.end-override": (Circle.REQUESTER, Circle.OVERRIDERS, Circle.WATCHERS),
+    "backport.hand-over": (
+        Circle.NEW_REQUESTER,
+        Circle.FORMER_REQUESTER,
+        Circle.WATCHERS,
+    ),
+    **dict.fromkeys(
+        (
+            "person.grant-roles",
+            "person.disable",
+            "person.enable",
+            "person.end-sessions",
+            "person.reset-second-factor",
+            "person.add-name",
+            "person.remove-name",
+        ),
+        (Circle.ACCOUNT,),
+    ),
+    **dict.fromkeys(
+        (
+            "person.join",
+            "person.change-profile",
+            "person.change-password",
+            "person.add-second-factor",
+            "person.remove-second-factor",
+            "person.make-recovery-codes",
+            "person.connect-identity",
+        ),
+        (),  # one's own doing
+    ),
+    "question.answer": (Circle.PAIR_REQUESTERS, Circle.PAIR_WATCHERS),
+    "window.lock": (Circle.QUEUE_REQUESTERS, Circle.DEPLOYERS),
+    "window.unlock": (Circle.QUEUE_REQUESTERS, Circle.DEPLOYERS),
+}
+
+
+def circles_of(kind: str, *, locked: bool) -> tuple[Circle, ...]:
+    """Return whom an event of a kind concerns; of one that is not known, whom the backport does.
+
+    Args:
+        kind: noun and verb, such as `backport.submit`.
+        locked: whether the queue of its window is fixed.
+    """
+    circles = CIRCLES.get(kind, _OF_BACKPORT)
+    return tuple(one for one in circles if locked or one is not Circle.LOCKED_DEPLOYERS)

@@ -1,0 +1,188 @@
+"""Who is in the circles of an event: people with an address, who want mail about it."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from django.db.models import Q, QuerySet
+
+from scheduler.actors import actor_of, relations_to
+from scheduler.domain.notices import Circle, Why, circles_of
+from scheduler.domain.permissions import PERMITS, Act, may
+from scheduler.models import Acknowledgement, Backport, Event, Override, User
+from scheduler.queries import OPEN_STATUSES
+
+# What ends an approval, if there is one; and what ends a question to the requester.
+_VOIDING = (
+    "backport.amend",
+    "backport.withdraw",
+    "backport.decline",
+    "backport.send-to-train",
+    "backport.send-to-dedicated",
+    "backport.veto",
+    "backport.void-approval",
+    "backport.withdraw-approval",
+)
+_REPLYING = ("backport.reply", "backport.amend")
+
+
+def concerned_by(event: Event) -> dict[User, Why]:
+    """Return whom to tell of an event, each person once, with the reason.
+
+    That is never who did it, nor somebody who reads mail at the same address; nobody whose account
+    is closed or has no address; and nobody about what they do not want mail about. Whoever was
+    told apart by two reasons hears for the first of them that they want.
+
+    Args:
+        event: its window and backport may have to be loaded.
+    """
+    told: dict[str, tuple[User, Why]] = {}
+    theirs = event.actor.email.casefold() if event.actor else ""
+    for circle in circles_of(event.kind, locked=_is_locked(event)):
+        for person in _PEOPLE[circle](event):
+            address = person.email.casefold()
+            if (
+                address
+                and address != theirs
+                and person.pk != event.actor_id
+                and person.is_active
+                and wants(person, circle.why)
+            ):
+                told.setdefault(address, (person, circle.why))
+    return dict(told.values())
+
+
+def wants(person: User, why: Why) -> bool:
+    """Return whether somebody wants mail for this reason."""
+    return {
+        Why.OWN: person.mail_own,
+        Why.REVIEW: person.mail_reviews,
+        Why.WATCHED: person.mail_watched,
+        Why.WINDOW: person.mail_windows,
+    }[why]
+
+
+def reason_for(event: Event, person: User, why: Why) -> str:
+    """Return why somebody is told of an event, to be read after "because"."""
+    circles = [one for one in circles_of(event.kind, locked=True) if one.why is why]
+    if len(circles) > 1:
+        circles = [one for one in circles if person in _PEOPLE[one](event)] or circles
+    return circles[0].reason if circles else "it concerns you"
+
+
+def _is_locked(event: Event) -> bool:
+    locked_at = event.window.locked_at if event.window else None
+    return locked_at is not None and locked_at <= event.at
+
+
+def _requester(event: Event) -> Iterable[User]:
+    return [event.backport.requester] if event.backport else []
+
+
+def _named(name: str) -> Callable[[Event], Iterable[User]]:
+    """Return who finds the account that the payload names."""
+    return lambda event: User.objects.filter(username=str(event.payload.get(name, "")))
+
+
+def _watchers(event: Event) -> Iterable[User]:
+    return User.objects.filter(watches__backport=event.backport_id)
+
+
+def _pair(event: Event) -> QuerySet[Backport]:
+    """Return the open backports of the two changes that an answer is about."""
+    numbers = [event.payload.get("first"), event.payload.get("then")]
+    return Backport.objects.filter(
+        window=event.window_id, change__number__in=numbers, status__in=OPEN_STATUSES
+    )
+
+
+def _pair_requesters(event: Event) -> Iterable[User]:
+    return User.objects.filter(backports__in=_pair(event)).distinct()
+
+
+def _pair_watchers(event: Event) -> Iterable[User]:
+    return User.objects.filter(watches__backport__in=_pair(event)).distinct()
+
+
+def _queue_requesters(event: Event) -> Iterable[User]:
+    """Return who requested what a window was last locked with, up to this event."""
+    locks = Event.objects.filter(window=event.window_id, kind="window.lock", seq__lte=event.seq)
+    lock = locks.order_by("-seq").first()
+    queued = lock.payload.get("queued", []) if lock else []
+    booked = Backport.objects.filter(window=event.window_id, change__number__in=queued)
+    return User.objects.filter(backports__in=booked.filter(status__in=OPEN_STATUSES)).distinct()
+
+
+def _who_last(event: Event, kind: str, ended_by: tuple[str, ...]) -> Iterable[User]:
+    """Return who did the last thing of a kind to the backport, unless that has ended before."""
+    earlier = Event.objects.filter(
+        backport=event.backport_id, seq__lt=event.seq, kind__in=[kind, *ended_by]
+    ).select_related("actor")
+    last = earlier.order_by("-seq").first()
+    return [last.actor] if last and last.kind == kind and last.actor else []
+
+
+def _lost_approver(event: Event) -> Iterable[User]:
+    return _who_last(event, "backport.approve", _VOIDING)
+
+
+def _asker(event: Event) -> Iterable[User]:
+    return _who_last(event, "backport.ask", _REPLYING)
+
+
+def _took_on(event: Event) -> Iterable[User]:
+    ended = {"backport": event.backport_id, "ended_at": event.at}
+    acknowledged = Acknowledgement.objects.filter(**ended)
+    overridden = Override.objects.filter(**ended)
+    return User.objects.filter(
+        Q(acknowledgements__in=acknowledged)
+        | Q(proposed_overrides__in=overridden)
+        | Q(confirmed_overrides__in=overridden)
+    ).distinct()
+
+
+def _overriders(event: Event) -> Iterable[User]:
+    override = Override.objects.filter(pk=event.payload.get("override"))
+    return User.objects.filter(
+        Q(proposed_overrides__in=override) | Q(confirmed_overrides__in=override)
+    ).distinct()
+
+
+def _who_may(act: Act) -> Callable[[Event], Iterable[User]]:
+    """Return who finds the people who may do something to the backport."""
+
+    def find(event: Event) -> list[User]:
+        if event.backport is None:
+            return []
+        roles = [role.value for role in PERMITS[act].roles]
+        people = User.objects.filter(groups__name__in=roles, is_active=True, mail_reviews=True)
+        found = []
+        for person in people.exclude(email="").distinct():
+            actor = actor_of(person)
+            if may(actor, act, relations_to(actor, event.backport)):
+                found.append(person)
+        return found
+
+    return find
+
+
+def _deployers(event: Event) -> Iterable[User]:
+    return event.window.deployers.all() if event.window else []
+
+
+_PEOPLE: Mapping[Circle, Callable[[Event], Iterable[User]]] = {
+    Circle.REQUESTER: _requester,
+    Circle.NEW_REQUESTER: _named("to"),
+    Circle.FORMER_REQUESTER: _named("from"),
+    Circle.PAIR_REQUESTERS: _pair_requesters,
+    Circle.QUEUE_REQUESTERS: _queue_requesters,
+    Circle.LOST_APPROVER: _lost_approver,
+    Circle.TOOK_ON: _took_on,
+    Circle.OVERRIDERS: _overriders,
+    Circle.ACCOUNT: _named("person"),
+    Circle.ASKER: _asker,
+    Circle.REVIEWERS: _who_may(Act.APPROVE),
+    Circle.CONFIRMERS: _who_may(Act.CONFIRM_OVERRIDE),
+    Circle.WATCHERS: _watchers,
+    Circle.PAIR_WATCHERS: _pair_watchers,
+    Circle.DEPLOYERS: _deployers,
+    Circle.LOCKED_DEPLOYERS: _deployers,
+}

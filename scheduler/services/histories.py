@@ -1,0 +1,260 @@
+"""What the log says that things have become, compared with what they are (invariant I5)."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from django.db.models import Value
+from django.db.models.functions import Concat
+
+from scheduler.domain.errors import IllegalTransition
+from scheduler.domain.lifecycle import Action, Status, status_after
+from scheduler.models import (
+    Acknowledgement,
+    Backport,
+    Event,
+    Override,
+    Review,
+    Statement,
+    User,
+    Window,
+)
+from scheduler.models.reviews import Decision
+
+_PAGE = 2_000  # events read at once
+
+SUBMIT, LOCK, UNLOCK = "backport.submit", "window.lock", "window.unlock"
+
+# What each kind of event does to its backport. The lock of a window queues those that it names.
+MOVES: Mapping[str, Action] = {
+    **{
+        f"backport.{action.value}": action
+        for action in Action
+        if action not in {Action.QUEUE, Action.UNQUEUE}
+    },
+    "backport.withdraw-approval": Action.VOID_APPROVAL,
+}
+
+
+class _Move(NamedTuple):
+    seq: int
+    kind: str
+    backport: int | None
+    window: int | None
+
+
+def wrong_statuses() -> Iterator[str]:
+    """Yield each backport whose status or requester is not what its events led to."""
+    replay = _Replay()
+    kinds = [*MOVES, SUBMIT, LOCK, UNLOCK]
+    events = Event.objects.filter(kind__in=kinds).order_by("seq")
+    columns = events.values_list("seq", "kind", "backport", "window")
+    after = 0
+    while page := [_Move(*row) for row in columns.filter(seq__gt=after)[:_PAGE]]:
+        for move in page:
+            replay.take(move)
+        after = page[-1].seq
+    yield from replay.impossible
+    requesters = _requesters()
+    rows = Backport.objects.order_by("pk").values_list("pk", "status", "requester__username")
+    for pk, status, requester in rows.iterator():
+        led_to = replay.statuses.get(pk)
+        if led_to is None:
+            yield f"Backport {pk} is {status}, and no event says that it was submitted."
+        elif led_to.value != status:
+            yield f"Backport {pk} is {status}; its events led to {led_to.value}."
+        if led_to is not None and requesters.get(pk) not in {None, requester}:
+            yield f"Backport {pk} is {requester}'s; its events gave it to {requesters[pk]}."
+
+
+class _Replay:
+    """Goes through events in their order.
+
+    Attributes:
+        statuses: what each backport has become so far.
+        impossible: sentences about events that cannot have happened.
+    """
+
+    def __init__(self) -> None:
+        self.statuses: dict[int, Status] = {}
+        self.impossible: list[str] = []
+        self._queued: dict[int, list[int]] = {}
+        self._named = _queued_by_lock()
+
+    def take(self, move: _Move) -> None:
+        if move.kind in {LOCK, UNLOCK} and move.window is not None:
+            self._take_lock(move, move.window)
+        elif move.backport is not None and move.kind == SUBMIT:
+            self.statuses[move.backport] = Status.SUBMITTED
+        elif move.backport is not None:
+            self._apply(move, move.backport, MOVES[move.kind])
+
+    def _take_lock(self, move: _Move, window: int) -> None:
+        if move.kind == LOCK:
+            self._queued[window] = self._named.get(move.seq, [])
+            for backport in self._queued[window]:
+                self._apply(move, backport, Action.QUEUE)
+            return
+        for backport in self._queued.pop(window, []):
+            if self.statuses.get(backport) is Status.QUEUED:
+                self._apply(move, backport, Action.UNQUEUE)
+
+    def _apply(self, move: _Move, backport: int, action: Action) -> None:
+        before = self.statuses.get(backport)
+        try:
+            if before is not None:
+                self.statuses[backport] = status_after(before, action)
+                return
+            why = "was not submitted before"
+        except IllegalTransition:
+            why = f"was {before}"
+        self.impossible.append(
+            f"Event {move.seq} ({move.kind}) cannot be: backport {backport} {why}."
+        )
+
+
+def _queued_by_lock() -> dict[int, list[int]]:
+    """Return which backports each lock queued, by the number of its event.
+
+    The event names changes, and a change may be booked in a window again: it is the last booking
+    that was made before.
+    """
+    locks = list(Event.objects.filter(kind=LOCK).values_list("seq", "window", "payload"))
+    booked: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    submits = Event.objects.filter(kind=SUBMIT, window__in={window for _, window, _ in locks})
+    named = submits.order_by("seq").values_list(
+        "seq", "window", "backport", "backport__change__number"
+    )
+    for seq, window, backport, number in named:
+        booked.setdefault((window or 0, number), []).append((seq, backport or 0))
+    found: dict[int, list[int]] = {}
+    for seq, window, payload in locks:
+        numbers = payload.get("queued", [])
+        bookings = [booked.get((window or 0, number), []) for number in numbers]
+        found[seq] = [
+            [backport for at, backport in booking if at < seq][-1]
+            for booking in bookings
+            if booking and booking[0][0] < seq
+        ]
+    return found
+
+
+def _requesters() -> dict[int, str]:
+    """Return whose each backport is by its events: who submitted it, or to whom it was handed."""
+    given: dict[int, str] = {}
+    events = Event.objects.filter(kind__in=[SUBMIT, "backport.hand-over"], backport__isnull=False)
+    columns = events.order_by("seq").values_list("backport", "kind", "actor_name", "payload__to")
+    for backport, kind, actor, to in columns.iterator():
+        if backport is not None:
+            given[backport] = actor if kind == SUBMIT else str(to)
+    return given
+
+
+def wrong_locks() -> Iterator[str]:
+    """Yield each window that is locked or not, by whom or when, other than its events say."""
+    events = Event.objects.filter(kind__in=[LOCK, UNLOCK], window__isnull=False).order_by("seq")
+    last = {event.window_id: event for event in events.iterator()}
+    for row in Window.objects.order_by("pk").iterator():
+        told = last.get(row.pk)
+        lock = told if told is not None and told.kind == LOCK else None
+        if row.is_locked != (lock is not None):
+            is_now = "locked" if row.is_locked else "not locked"
+            yield f"Window {row.pk} is {is_now}, and its last event does not say so."
+        elif lock is not None and (row.locked_by_id, row.locked_at) != (lock.actor_id, lock.at):
+            yield f"Window {row.pk} was locked by another, or at another time, than it says."
+
+
+def wrong_decisions() -> Iterator[str]:
+    """Yield each review, answer or rule taken on without its event, and the other way round."""
+    names = dict(User.objects.values_list("pk", "username"))
+    yield from _difference("Review", _reviews(), _reviews_logged(), names)
+    yield from _difference("Acknowledgement", _taken_on(), _taken_on_logged(), names)
+    yield from _difference("Answer", _answers(), _answers_logged(), names)
+    yield from _difference("Override", _overrides(), _overrides_logged(), names)
+
+
+_Key = tuple[int | None, str, int | None]  # by whom, what, and about which backport
+
+
+def _difference(
+    what: str, rows: Counter[_Key], logged: Counter[_Key], names: Mapping[int, str]
+) -> Iterator[str]:
+    for more, word in ((rows - logged, "more"), (logged - rows, "fewer")):
+        for (by, about, backport), count in sorted(more.items(), key=str):
+            where = f"{about}, backport {backport}" if backport else about
+            yield f"{what} by {names.get(by or 0)} ({where}): {count} {word} than events."
+
+
+def _reviews() -> Counter[_Key]:
+    kind = Concat(Value("backport."), "decision")
+    rows = Review.objects.annotate(kind=kind).values_list("reviewer", "kind", "backport")
+    return Counter(rows.iterator())
+
+
+def _reviews_logged() -> Counter[_Key]:
+    kinds = [f"backport.{decision}" for decision in Decision.values]
+    rows = Event.objects.filter(kind__in=kinds).values_list("actor", "kind", "backport")
+    return Counter(rows.iterator())
+
+
+def _taken_on() -> Counter[_Key]:
+    return Counter(Acknowledgement.objects.values_list("by", "rule", "backport").iterator())
+
+
+def _taken_on_logged() -> Counter[_Key]:
+    found: Counter[_Key] = Counter()
+    for kind, name in (("backport.approve", "acknowledged"), ("backport.acknowledge", "rules")):
+        events = Event.objects.filter(kind=kind, **{f"payload__{name}__0__isnull": False})
+        rows = events.values_list("actor", "backport", f"payload__{name}")
+        for by, backport, rules in rows.iterator():
+            found.update((by, str(rule), backport) for rule in rules or ())
+    return found
+
+
+def _answers() -> Counter[_Key]:
+    columns = ("by", "first__number", "then__number", "kind", "only_first", "reason")
+    rows = Statement.objects.values_list(*columns)
+    return Counter((by, _said(*about), None) for by, *about in rows.iterator())
+
+
+def _answers_logged() -> Counter[_Key]:
+    events = Event.objects.filter(kind="question.answer").values_list("actor", "payload")
+    names = ("first", "then", "kind", "only_first", "reason")
+    return Counter(
+        (by, _said(*(payload.get(name) for name in names)), None)
+        for by, payload in events.iterator()
+    )
+
+
+def _said(first: object, then: object, kind: object, only_first: object, reason: object) -> str:
+    return f"{first} and {then}: {kind}, only the first: {only_first}, {reason!r}"
+
+
+def _overrides() -> Counter[_Key]:
+    found: Counter[_Key] = Counter()
+    columns = ("pk", "rule", "backport", "proposed_by", "confirmed_by")
+    for pk, rule, backport, proposer, confirmer in Override.objects.values_list(*columns):
+        found[proposer, f"backport.propose-override {pk} of {rule}", backport] += 1
+        if confirmer is not None:
+            found[confirmer, f"backport.confirm-override {pk} of {rule}", backport] += 1
+    return found
+
+
+def _overrides_logged() -> Counter[_Key]:
+    found: Counter[_Key] = Counter()
+    kinds = ["backport.propose-override", "backport.confirm-override"]
+    events = Event.objects.filter(kind__in=kinds)
+    for by, kind, backport, payload in events.values_list("actor", "kind", "backport", "payload"):
+        about = f"{kind} {payload.get('override')} of {payload.get('rule')}"
+        found[by, about, backport] += 1
+    return found
+
+
+def overrides_ended_only_in_the_log() -> Iterator[str]:
+    """Yield each override that an event ended and that counts all the same."""
+    ended = Event.objects.filter(kind="backport.end-override").values_list("seq", "payload")
+    by_override = {payload.get("override"): seq for seq, payload in ended}
+    counting = Override.objects.filter(pk__in=list(by_override), ended_at__isnull=True)
+    for override in counting.order_by("pk"):
+        seq = by_override[override.pk]
+        yield f"Override {override.pk} was ended by event {seq} and counts all the same."

@@ -1,0 +1,219 @@
+"""The outbox: each event is handed on, and whom it concerns gets a mail, at least once.
+
+The database is the queue. A sweep looks for what is left to do, so that nothing is lost whatever
+Redis, a worker or the mail server does, and any number of sweeps may run at once.
+"""
+
+import logging
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import formataddr
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
+
+from scheduler.domain.notices import Why
+from scheduler.domain.sentences import sentence_of, words_of
+from scheduler.models import Backport, Delivery, Event, Notification, User
+from scheduler.services.concern import concerned_by, reason_for
+
+logger = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 60.0  # a sweep begins no further mail after this time
+LEASE = timedelta(minutes=3)  # longer than a sweep and its last mail (EMAIL_TIMEOUT) together
+FIRST_PAUSE = timedelta(seconds=30)  # after a failure; twice as long after each further one, …
+LONGEST_PAUSE = timedelta(hours=1)  # … up to this
+LONGEST_SUBJECT = 180  # characters
+
+
+def deliver_events(*, at: datetime, limit: int = 500) -> int:
+    """Hand on the events that were not handed on yet, oldest first; return how many.
+
+    For each, what it owes to people is written with the note that it was handed on, or neither is:
+    one notification for everybody whom it concerns.
+
+    Args:
+        at: the clock, UTC; mails are due from then on.
+        limit: how many events at most; the next sweep takes the rest.
+    """
+    undelivered = (
+        Event.objects.filter(delivery__isnull=True)
+        .select_related("actor", "window", "backport__requester", "backport__change")
+        .select_related("backport__edited_by")
+        .order_by("seq")
+    )
+    return sum(_deliver(event, at) for event in undelivered[:limit])
+
+
+@transaction.atomic
+def _deliver(event: Event, at: datetime) -> bool:
+    """Hand on one event; return False if another sweep did."""
+    _, is_ours = Delivery.objects.get_or_create(event=event, defaults={"delivered_at": at})
+    if is_ours:
+        Notification.objects.bulk_create(
+            Notification(event=event, recipient=person, why=why.value, due_at=at)
+            for person, why in concerned_by(event).items()
+        )
+        logger.info("event %d: %s by %s", event.seq, event.kind, event.actor_name or "clock")
+    return is_ours
+
+
+def send_notifications(*, at: datetime, limit: int = 200) -> int:
+    """Send the mails that are due, oldest first; return how many were sent.
+
+    Each is claimed for `LEASE`, sent, then marked as sent. Who dies in between leaves a claim that
+    runs out, and the mail is sent again, with the same Message-ID: at least once. A failure is
+    written down, and tried again after a pause that grows to an hour; the others do not wait.
+
+    Args:
+        at: the clock when the sweep begins, UTC.
+        limit: how many mails at most; the next sweep takes the rest.
+    """
+    begun = time.monotonic()
+    due = _unclaimed(at).filter(due_at__lte=at).order_by("due_at", "pk")
+    sent = 0
+    for pk in list(due.values_list("pk", flat=True)[:limit]):
+        if time.monotonic() - begun > SWEEP_SECONDS:
+            break
+        claim = _unclaimed(at).filter(pk=pk)
+        if claim.update(claimed_until=at + LEASE, attempts=F("attempts") + 1) == 1:
+            sent += _send(pk, at)
+    return sent
+
+
+def _unclaimed(at: datetime) -> QuerySet[Notification]:
+    return Notification.objects.filter(
+        Q(claimed_until__isnull=True) | Q(claimed_until__lte=at), sent_at__isnull=True
+    )
+
+
+def _send(pk: int, at: datetime) -> bool:
+    """Send a mail that we have claimed, and write down how that went; return whether it went."""
+    notification = Notification.objects.select_related(
+        "recipient", "event__window", "event__backport__change", "event__backport__window"
+    ).get(pk=pk)
+    if not notification.recipient.is_active or not notification.recipient.email:
+        notification.delete()  # nobody reads it any more
+        return False
+    try:
+        mail_of(notification).send()
+    except (OSError, ValueError) as failure:  # the server's troubles; an address that is none
+        what = one_line(f"{type(failure).__name__}: {failure}")
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(notification.attempts - 1, 10))
+        Notification.objects.filter(pk=pk).update(
+            claimed_until=None, due_at=at + pause, failure=what[:300]
+        )
+        logger.warning("%s stays to be sent: %s", notification, what)
+        return False
+    Notification.objects.filter(pk=pk).update(
+        claimed_until=None, sent_at=timezone.now(), failure=""
+    )
+    return True
+
+
+def mail_of(notification: Notification) -> EmailMessage:
+    """Return the mail about one event to one person.
+
+    Its Message-ID is the same each time, so that whoever receives it twice can tell.
+    """
+    event, person = notification.event, notification.recipient
+    host = urlsplit(settings.PUBLIC_URL).hostname or "localhost"
+    what = sentence_of(event.kind, event.payload, event.actor_name)
+    about = f"backport-{event.backport_id}" if event.backport else f"window-{event.window_id or 0}"
+    return EmailMessage(
+        subject=_subject(event, what),
+        body=render_to_string("scheduler/mail/event.txt", _facts(notification, what)),
+        to=[formataddr((one_line(person.get_full_name()), person.email))],
+        headers={
+            "Message-ID": f"<event-{event.seq}.{event.hash[:16]}.{person.pk}@{host}>",
+            "References": f"<{about}@{host}>",  # what is about one thing stands together
+            "Auto-Submitted": "auto-generated",  # no absence is answered
+        },
+    )
+
+
+def link_to(event: Event) -> str:
+    """Return the absolute address of exactly what an event is about."""
+    if event.backport_id is not None:
+        path = reverse("backport", args=[event.backport_id])
+    elif event.window_id is not None:
+        path = reverse("window", args=[event.window_id])
+    else:
+        path = reverse("profile" if event.kind.startswith("person.") else "calendar")
+    return _absolute(path)
+
+
+def _absolute(path: str) -> str:
+    return settings.PUBLIC_URL.rstrip("/") + path
+
+
+def one_line(text: str) -> str:
+    """Return a text as one line that shows what it says: no control characters of any kind."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+
+
+def _subject(event: Event, what: str) -> str:
+    thing = _thing(event)
+    subject = one_line(f"[SWAT] {thing}: {what.removesuffix('.')}")
+    if len(subject) <= LONGEST_SUBJECT:
+        return subject
+    return subject[: LONGEST_SUBJECT - 1] + "…"
+
+
+def _thing(event: Event) -> str:
+    if event.backport is not None:
+        return str(event.backport.change)
+    return str(event.window) if event.window else "Your account"
+
+
+def _facts(notification: Notification, what: str) -> dict[str, object]:
+    """Return what the template of a mail shows; each value a line, but for what people wrote."""
+    event, person = notification.event, notification.recipient
+    window = event.window or (event.backport.window if event.backport else None)
+    said = [one_line(line) for line in words_of(event.payload).splitlines()]
+    return {
+        "sentence": one_line(what),
+        "said": said,
+        "change": _change_line(event.backport),
+        "window": one_line(str(window)) if window else "",
+        "at": _moment(event.at, person),
+        "link": link_to(event),
+        "because": reason_for(event, person, Why(notification.why)),
+        "choice": _CHOICES[Why(notification.why)],
+        "profile": _absolute(reverse("profile")),
+    }
+
+
+_CHOICES = {
+    Why.OWN: "what is yours",
+    Why.REVIEW: "what waits for your review",
+    Why.WATCHED: "what you watch",
+    Why.WINDOW: "windows that you deploy",
+}
+
+
+def _change_line(backport: Backport | None) -> str:
+    if backport is None:
+        return ""
+    change = backport.change
+    return one_line(f"{change}: {change.subject}" if change.subject else str(change))
+
+
+def _moment(at: datetime, person: User) -> str:
+    """Return a moment in UTC and, where it differs, in the reader's zone."""
+    utc = at.astimezone(UTC)
+    shown = f"{utc:%a} {utc.day} {utc:%b %Y, %H:%M} UTC"
+    try:
+        local = utc.astimezone(ZoneInfo(person.time_zone or "UTC"))
+    except (ZoneInfoNotFoundError, ValueError):  # a zone that this machine does not know
+        return shown
+    if local.utcoffset() == utc.utcoffset():
+        return shown
+    return f"{shown} ({local:%a %H:%M} {local.tzname()}, {person.time_zone})"
