@@ -42,8 +42,9 @@ check: .venv/.dev  ## Format, lint, types, layers, templates, migrations and dep
 	@$(PRODUCTION) $(BIN)/python manage.py makemigrations --check --dry-run
 	@$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
-bench: .venv/.dev  ## Time the planner beside its peers
-	@exec $(BIN)/python benchmarks/plan.py
+bench: .venv/.dev  ## Time planner and verifier beside their peers
+	@$(BIN)/python benchmarks/plan.py
+	@$(BIN)/python benchmarks/verify.py
 
 lock: .venv/.uv  ## Compile requirements*.in into the hashed lock files (UPGRADE=1 takes newer versions)
 	$(COMPILE) $(if $(UPGRADE),--upgrade) requirements-uv.in -o requirements-uv.txt

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 from typing import Any
+from zoneinfo import available_timezones
 
 from django import forms
 
 from scheduler.domain.backports import Kind, Mark, Urgency
+from scheduler.domain.permissions import Role
 from scheduler.models import Window
 
 LONGEST = 2000
@@ -248,3 +250,64 @@ class AnswerForm(forms.Form):
                 "only_first", "Say what breaks while only the first is live, then which is first."
             )
         return given
+
+
+class ProfileForm(forms.Form):
+    """What people decide about themselves."""
+
+    time_zone = forms.ChoiceField(
+        label="Time zone",
+        help_text="Pages show UTC, and the time in this zone beside it.",
+        error_messages={"invalid_choice": "There is no such time zone; choose one of the list."},
+    )
+    nick = forms.CharField(
+        label="Nick in chat", help_text="Such as: ada_l", max_length=100, required=False
+    )
+    mail_own = forms.BooleanField(label="what I requested, own or uploaded", required=False)
+    mail_watched = forms.BooleanField(label="what I watch", required=False)
+    mail_reviews = forms.BooleanField(label="what waits for my review", required=False)
+    mail_windows = forms.BooleanField(label="the windows that I deploy", required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as Django's own
+        super().__init__(*args, **kwargs)
+        zone = self.fields["time_zone"]
+        if isinstance(zone, forms.ChoiceField):
+            zone.choices = [(name, name.replace("_", " ")) for name in time_zones()]
+
+    @property
+    def mail_fields(self) -> list[forms.BoundField]:
+        """The choices about mail."""
+        return [self[name] for name in self.fields if name.startswith("mail_")]
+
+
+class RolesForm(forms.Form):
+    """Which roles somebody has, and had when the page was shown."""
+
+    roles = forms.MultipleChoiceField(
+        label="Roles",
+        choices=[(role.value, role.value.replace("-", " ")) for role in Role],
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+    )
+    seen = forms.MultipleChoiceField(
+        choices=[(role.value, "") for role in Role],
+        widget=forms.MultipleHiddenInput,
+        required=False,
+    )
+
+
+class OtherNameForm(forms.Form):
+    """Another name of somebody."""
+
+    name = forms.CharField(
+        label="Another name",
+        help_text="An account here, or a name in the review system, such as: ada-wmde",
+        max_length=150,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+
+def time_zones() -> list[str]:
+    """Return the names that people know: a place, or UTC."""
+    names = (name for name in available_timezones() if "/" in name or name == "UTC")
+    return sorted(name for name in names if not name.startswith(("Etc/", "SystemV/")))

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from scheduler.adapters.registry import review_system
-from scheduler.services import changes, events
+from scheduler.services import changes, notifications
 
 TASK_SECONDS = 15.0  # for one fetch: nobody is waiting
 PROBE_SECONDS = 60  # how long the trace of a probe is kept
@@ -29,4 +29,10 @@ def refresh_open_windows() -> None:
 @shared_task
 def deliver_events() -> None:
     """Hand on the events that were not handed on yet."""
-    events.deliver_events(at=timezone.now())
+    notifications.deliver_events(at=timezone.now())
+
+
+@shared_task
+def send_notifications() -> None:
+    """Send the mails that are due."""
+    notifications.send_notifications(at=timezone.now())

@@ -7,14 +7,18 @@ says otherwise.
 """
 
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 from celery.schedules import schedule
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+
+from scheduler.domain.permissions import Role
 
 env = environ.Env()
 
@@ -114,6 +118,10 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "django_htmx",
     "template_partials.apps.SimpleAppConfig",  # its loader is listed in TEMPLATES below
     "csp",
@@ -123,14 +131,17 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "scheduler.views.sessions.NothingIsKeptMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "scheduler.views.sessions.SignInRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "scheduler.views.errors.ErrorPagesMiddleware",
 ]
 
 TEMPLATE_LOADERS: list[Any] = [
@@ -177,6 +188,81 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+
+# --- People -------------------------------------------------------------------------------------
+
+# Who has one of these roles may do nothing before they have a second factor; "" asks nobody.
+SWAT_SECOND_FACTOR_FOR: tuple[str, ...] = tuple(
+    env.list(
+        "SWAT_SECOND_FACTOR_FOR",
+        default=[] if SWAT_DEMO else [Role.DEPLOYER.value, Role.RELEASE_ENGINEER.value],
+    )
+)
+if unknown := set(SWAT_SECOND_FACTOR_FOR) - {role.value for role in Role}:
+    raise ImproperlyConfigured(
+        f"SWAT_SECOND_FACTOR_FOR names no role: {', '.join(sorted(unknown))}."
+    )
+
+# How many proxies of ours add to X-Forwarded-For before a request reaches us; attempts to sign in
+# are counted by the address that the outermost of them saw.
+SWAT_TRUSTED_PROXIES: int = env.int("SWAT_TRUSTED_PROXIES", default=0)
+if env.bool("SWAT_BEHIND_PROXY", default=False) and not SWAT_TRUSTED_PROXIES:
+    raise ImproperlyConfigured(
+        "SWAT_BEHIND_PROXY needs SWAT_TRUSTED_PROXIES, how many proxies there are: else all people "
+        "have the proxy's address, and one who guesses passwords keeps out everybody."
+    )
+
+# An OpenID Connect provider: its issuer's address, and what it knows us by; "" is none at all.
+SWAT_OIDC_URL: str = env.str("SWAT_OIDC_URL", default="").rstrip("/")
+SWAT_OIDC_CLIENT_ID: str = env.str("SWAT_OIDC_CLIENT_ID", default="")
+SWAT_OIDC_SECRET: str = env.str("SWAT_OIDC_SECRET", default="")
+SWAT_OIDC_NAME: str = env.str("SWAT_OIDC_NAME", default="") or urlsplit(SWAT_OIDC_URL).netloc
+if SWAT_OIDC_URL and not (SWAT_OIDC_CLIENT_ID and SWAT_OIDC_SECRET):
+    raise ImproperlyConfigured("SWAT_OIDC_URL needs SWAT_OIDC_CLIENT_ID and SWAT_OIDC_SECRET.")
+if SWAT_OIDC_URL and not INSECURE_HTTP and not SWAT_OIDC_URL.startswith("https://"):
+    raise ImproperlyConfigured("SWAT_OIDC_URL must begin with https://: it vouches for people.")
+
+
+def oidc_id(url: str) -> str:
+    """Return what a provider is called in our addresses and rows.
+
+    It follows from the provider's address: whoever a new provider names is somebody else.
+    """
+    return re.sub(r"[^a-z0-9.]+", "-", url.lower().partition("://")[2]).strip("-")
+
+
+def oidc_providers(url: str, client_id: str, secret: str, name: str) -> dict[str, Any]:
+    """Return allauth's settings for the one provider that there may be."""
+    if not url:
+        return {}
+    app = {
+        "provider_id": oidc_id(url),
+        "name": name,
+        "client_id": client_id,
+        "secret": secret,
+        "settings": {"server_url": url, "oauth_pkce_enabled": True},
+    }
+    return {"openid_connect": {"APPS": [app]}}
+
+
+SOCIALACCOUNT_PROVIDERS = oidc_providers(
+    SWAT_OIDC_URL, SWAT_OIDC_CLIENT_ID, SWAT_OIDC_SECRET, SWAT_OIDC_NAME
+)
+SOCIALACCOUNT_ADAPTER = "scheduler.views.identity.IdentityAdapter"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # a provider may say any address about anybody
+SOCIALACCOUNT_QUERY_EMAIL = True
+ACCOUNT_ADAPTER = "scheduler.views.identity.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_RATE_LIMITS = (
+    False  # its counts are per process; ours are in the database (services/limits)
+)
+MFA_ADAPTER = "scheduler.views.identity.SecondFactorAdapter"
+MFA_TOTP_ISSUER = "SWAT windows"
+MFA_TOTP_TOLERANCE = 1  # of 30 s to either side: telephones are a little fast or slow
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # nobody signs in by an address, so none has to be verified
+MFA_REAUTHENTICATION_REQUIRED = False  # `just_signed_in` asks, for every way of signing in
 
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
@@ -285,7 +371,36 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": schedule(10),
         "options": {"expires": 10},
     },
+    "send-notifications": {
+        "task": "scheduler.tasks.send_notifications",
+        "schedule": schedule(15),
+        "options": {"expires": 15},
+    },
 }
+
+# --- Mail ---------------------------------------------------------------------------------------
+
+# smtp+tls://user:password@host:587, consolemail://, or filemail:///absolute/folder. Without it the
+# demo writes one file per mail into its data, and a site prints them: nothing leaves unasked.
+_MAIL = env.email_url(
+    "EMAIL_URL", default=f"filemail:///{DATA_DIR / 'mail'}" if SWAT_DEMO else "consolemail://"
+)
+EMAIL_BACKEND: str = _MAIL["EMAIL_BACKEND"]
+EMAIL_FILE_PATH: str = _MAIL["EMAIL_FILE_PATH"]
+EMAIL_HOST: str = _MAIL["EMAIL_HOST"] or "localhost"
+EMAIL_PORT: int = _MAIL["EMAIL_PORT"] or 25
+EMAIL_HOST_USER: str = _MAIL["EMAIL_HOST_USER"] or ""
+EMAIL_HOST_PASSWORD: str = _MAIL["EMAIL_HOST_PASSWORD"] or ""
+EMAIL_USE_TLS: bool = _MAIL.get("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL: bool = _MAIL.get("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = 10  # a mail server that hangs must not hold up a sweep
+DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", default="SWAT windows <swat@localhost>")
+# Where people find this site, for links in mail, e.g. "https://swat.example.org/".
+PUBLIC_URL: str = env.str("PUBLIC_URL", default="") or "{}://{}/".format(
+    "http" if INSECURE_HTTP else "https", ALLOWED_HOSTS[0] if ALLOWED_HOSTS else "localhost"
+)
+if not PUBLIC_URL.startswith(("https://", "http://")):
+    raise ImproperlyConfigured("PUBLIC_URL must begin with https:// (or http:// on one machine).")
 
 # --- The product --------------------------------------------------------------------------------
 

@@ -63,11 +63,13 @@ class Actor:
     Attributes:
         username: the account that they act with.
         names: other account names that are known to be theirs, here and in Gerrit.
+        barred: why they may do nothing at all for now, in a sentence; empty if nothing bars them.
     """
 
     username: str
     roles: frozenset[Role] = frozenset()
     names: frozenset[str] = frozenset()
+    barred: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ def may(
         status: where that backport is; None leaves it to the lifecycle to refuse.
     """
     permit = PERMITS.get(act)
-    if permit is None or permit.unless & relations:
+    if actor.barred or permit is None or permit.unless & relations:
         return False
     if status is not None and permit.statuses and status not in permit.statuses:
         return False
@@ -176,8 +178,10 @@ def require(actor: Actor, act: Act, relations: frozenset[Relation] = frozenset()
     """Let the act pass, or refuse it with the reason.
 
     Raises:
-        NotPermitted: the table does not allow it.
+        NotPermitted: the table does not allow it, or they are barred.
     """
+    if actor.barred:
+        raise NotPermitted(actor.barred)
     if may(actor, act, relations):
         return
     spoken = act.value.replace("-", " ")

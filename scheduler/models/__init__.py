@@ -4,6 +4,7 @@ from scheduler.models.backports import Backport, Draft, Watch
 from scheduler.models.changes import Change
 from scheduler.models.events import Delivery, Event, EventHead, Notification
 from scheduler.models.idempotency import IdempotencyKey
+from scheduler.models.limits import Bucket
 from scheduler.models.plans import Plan, PlanStep, PlanStepMember
 from scheduler.models.reviews import Acknowledgement, Override, Review
 from scheduler.models.statements import Question, Statement
@@ -14,6 +15,7 @@ from scheduler.models.windows import Freeze, Window
 __all__ = [
     "Acknowledgement",
     "Backport",
+    "Bucket",
     "Change",
     "Delivery",
     "Draft",

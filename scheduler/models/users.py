@@ -4,6 +4,8 @@ from typing import ClassVar
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.db.models.functions import Lower
+from django.utils.crypto import salted_hmac
 
 
 class User(AbstractUser):
@@ -14,6 +16,7 @@ class User(AbstractUser):
         mail_watched: mail about what they watch.
         mail_reviews: mail when something waits for their review.
         mail_windows: mail about the windows that they deploy.
+        generation: counts how often all their sessions were ended.
     """
 
     nick = models.CharField(max_length=100, blank=True, help_text="Where to ping them in chat.")
@@ -22,9 +25,27 @@ class User(AbstractUser):
     mail_watched = models.BooleanField(default=True)
     mail_reviews = models.BooleanField(default=True)
     mail_windows = models.BooleanField(default=True)
+    generation = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        verbose_name = "user"
+        verbose_name_plural = "users"
+        constraints = [
+            # Rights hang on names, whatever their case: "Ada" must not pass for "ada".
+            models.UniqueConstraint(Lower("username"), name="user_username_once_in_any_case"),
+        ]
 
     def __str__(self) -> str:
         return self.username
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Return what a session has to carry; another password or generation ends it for good."""
+        return salted_hmac(
+            "scheduler.models.User.session",
+            f"{self.generation}:{self.password}",
+            secret=secret,
+            algorithm="sha256",
+        ).hexdigest()
 
 
 class OtherName(models.Model):

@@ -11,6 +11,9 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from scheduler.actors import UNPROTECTED, needs_second_factor
+from scheduler.models import User
+
 register = template.Library()
 
 _PLACES = {
@@ -158,3 +161,9 @@ def findings(objections: Any) -> dict[str, Any]:  # noqa: ANN401 - any list of o
 def new_key() -> str:
     """Return a fresh idempotency key: sending one form twice has one effect."""
     return str(uuid4())
+
+
+@register.simple_tag
+def what_bars(user: object) -> str:
+    """Return why whoever reads the page may do nothing for now, or "" if nothing bars them."""
+    return UNPROTECTED if isinstance(user, User) and needs_second_factor(user) else ""

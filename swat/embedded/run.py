@@ -1,7 +1,7 @@
 """`make run`: the whole product on this machine, with demo data, until Ctrl-C.
 
 DATABASE_URL and REDIS_URL replace the embedded servers, GERRIT_URL the demo's review system, and
-PORT the web server's port. Data and logs stay in var/ (or SWAT_DATA_DIR).
+PORT the web server's port. Data, logs and the demo's mail stay in var/ (or SWAT_DATA_DIR).
 """
 
 import fcntl
@@ -16,19 +16,13 @@ import redis
 
 from swat.celery import app
 from swat.embedded import valkey
+from swat.embedded.cast import CAST
 from swat.embedded.ports import HOST, answers, free_port, is_free
 from swat.embedded.supervisor import POLL, Program, ProgramFailed, StopAsked, Supervisor
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 USUAL_PORT = 8000
 LAST_PORT = 65_535
-
-CAST = """\
-  Ada   developer          requests backports
-  Rae   reviewer           approves them
-  Dev   deployer           runs the window
-  Rel   release engineer   keeps calendar and policy
-  Sam   signed in          may do nothing, and is told so"""
 
 
 def main() -> int:
@@ -48,7 +42,8 @@ def main() -> int:
             try:
                 url = start_everything(supervisor, folder)
                 took = time.monotonic() - started
-                print(f"\nReady after {took:.1f} s: {url}\n\nSign in with one click as:\n{CAST}\n")
+                print(f"\nReady after {took:.1f} s: {url}\n")
+                print(f"Sign in with one click as:\n{who_is_who()}\n")
                 print(f"Logs are in {folder / 'log'}. Ctrl-C stops everything.", flush=True)
                 while True:
                     supervisor.look()
@@ -72,6 +67,8 @@ def start_everything(supervisor: Supervisor, folder: Path) -> str:
     os.environ.setdefault("SWAT_INSECURE_HTTP", "1")
     os.environ.setdefault("SWAT_DEMO", "1")
     os.environ.setdefault("ALLOWED_HOSTS", f"localhost,{HOST},[::1]")
+    url = f"http://{HOST}:{port}/"
+    os.environ.setdefault("PUBLIC_URL", url)
 
     say("Preparing database, static files, Valkey and the demo's review system")
     migrate = manage(supervisor, "migrate", "--noinput")
@@ -88,7 +85,6 @@ def start_everything(supervisor: Supervisor, folder: Path) -> str:
     supervisor.finish(static)
     web = start_web(supervisor, port)
     supervisor.finish(seed)
-    url = f"http://{HOST}:{port}/"
     supervisor.wait_until(
         lambda: is_healthy(url), what="the web server answers", seconds=30, watched=web
     )
@@ -184,6 +180,11 @@ def wait_for_worker(supervisor: Supervisor, worker: Program) -> None:
             seconds=30,
             watched=worker,
         )
+
+
+def who_is_who() -> str:
+    """Return the demo's people, one a line."""
+    return "\n".join(f"  {person.username:<6}{person.is_a:<18}{person.does}" for person in CAST)
 
 
 def say(text: str) -> None:

@@ -107,3 +107,11 @@ def test_relations_are_read_from_every_name_that_is_known() -> None:
 
 def test_the_table_has_a_row_for_every_act() -> None:
     assert set(EXPECTED) == {act.value for act in Act}
+
+
+def test_whoever_is_barred_may_nothing_whatever_they_are() -> None:
+    barred = Actor("rel", frozenset(Role), barred="Set up a second factor first.")
+    for act in Act:
+        assert not may(barred, act, frozenset({Relation.REQUESTER}))
+        with pytest.raises(NotPermitted, match=r"^Set up a second factor first\.$"):
+            require(barred, act, frozenset({Relation.REQUESTER}))

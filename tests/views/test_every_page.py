@@ -1,12 +1,21 @@
 """What holds for every address: headers, sign-in, methods."""
 
+import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from django.apps import apps
+from django.contrib.sessions.models import Session
 from django.test import Client
 
-from scheduler.models import Window
+from scheduler.models import User, Window
 from tests.views.conftest import CIRRUS, Book
+
+if TYPE_CHECKING:
+    from django.test.client import _MonkeyPatchedWSGIResponse
 
 As = Callable[[str], Client]
 PAGES = (
@@ -18,6 +27,18 @@ PAGES = (
     "/windows/{window}",
     "/windows/{window}/checklist",
     "/policy",
+    "/profile",
+    "/profile/password",
+    "/sign-in/again",
+)
+# These ask first whether it is still you, or are for release engineers only.
+GUARDED = (
+    "/profile/second-factor",
+    "/profile/second-factor/remove",
+    "/profile/codes",
+    "/profile/codes/new",
+    "/people/",
+    "/people/1",
 )
 FORMS = (
     "/backports/{backport}/withdraw",
@@ -30,6 +51,16 @@ FORMS = (
     "/windows/{window}/unlock",
     "/sign-out",
     "/demo-sign-in",
+    "/sign-in/provider",
+    "/sign-in/provider/again",
+    "/profile/sessions",
+    "/people/1/roles",
+    "/people/1/disable",
+    "/people/1/enable",
+    "/people/1/sign-out",
+    "/people/1/second-factor",
+    "/people/1/names",
+    "/people/1/names/remove",
 )
 
 
@@ -42,19 +73,74 @@ def test_every_page_opens_for_everybody_with_a_strict_policy(
     for address in PAGES:
         answer = client.get(address.format(backport=backport.pk, window=october.pk))
         assert answer.status_code == 200, address
-        policy = answer["Content-Security-Policy"]
-        assert "unsafe" not in policy
-        assert "default-src 'self'" in policy
-        assert answer["X-Content-Type-Options"] == "nosniff"
-        assert answer["X-Frame-Options"] == "DENY"
-        text = answer.content.decode()
-        assert "<style" not in text
-        assert " style=" not in text
-        assert " onclick=" not in text
+        assert_strict(answer)
+
+
+def assert_strict(answer: "_MonkeyPatchedWSGIResponse") -> None:
+    """Assert what every answer carries, whatever it is about."""
+    policy = answer["Content-Security-Policy"]
+    assert "unsafe" not in policy
+    assert "default-src 'self'" in policy
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["X-Frame-Options"] == "DENY"
+    assert answer["Referrer-Policy"] == "same-origin"
+    assert answer["Cache-Control"] == "no-store"
+    text = answer.content.decode()
+    assert "<style" not in text
+    assert " style=" not in text
+    assert " onclick=" not in text
+
+
+def test_the_pages_of_signing_in_are_as_strict(client: Client, cast: dict[str, User]) -> None:
+    sent = {"username": "rel", "password": "rel signs in here"}
+    assert_strict(client.get("/sign-in"))
+    assert_strict(client.post("/sign-in", {**sent, "password": "wrong"}))
+    client.post("/sign-in", sent)
+    for address in ("/profile/second-factor", "/people/", f"/people/{cast['ada'].pk}"):
+        answer = client.get(address)
+        assert answer.status_code == 200
+        assert_strict(answer)
+    Authenticator.objects.create(user=cast["rel"], type="totp", data={"secret": "none"})
+    RecoveryCodes.activate(cast["rel"])
+    for address in ("/profile/second-factor/remove", "/profile/codes", "/profile/codes/new"):
+        answer = client.get(address)
+        assert answer.status_code == 200
+        assert_strict(answer)
+    other = Client()
+    other.post("/sign-in", sent)
+    assert_strict(other.get("/sign-in/code"))
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("address", PAGES)
+@pytest.mark.parametrize("address", ["/healthz", "/nowhere", "/admin/login/", "/sign-out"])
+def test_nothing_is_kept_of_what_is_refused_either(address: str, client: Client) -> None:
+    assert client.get(address)["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("name", ["ada", "rel"])
+def test_looking_twice_changes_nothing(name: str, book: Book, as_: As, october: Window) -> None:
+    backport = book(CIRRUS)
+    client = as_(name)
+    session = client.session
+    session["signed_in_at"] = int(time.time())
+    session.save()
+    before = everything()
+    for address in (*PAGES, *GUARDED):
+        client.get(address.format(backport=backport.pk, window=october.pk))
+    assert everything() == before
+
+
+def everything() -> dict[str, list[object]]:
+    """Return every row of every table but the sessions."""
+    return {
+        model._meta.label: list(model._default_manager.order_by("pk").values())  # noqa: SLF001
+        for model in apps.get_models()
+        if model is not Session
+    }
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("address", [*PAGES, *GUARDED])
 def test_nobody_sees_anything_without_signing_in(address: str, client: Client) -> None:
     answer = client.get(address.format(backport=1, window=1))
 

@@ -1,0 +1,77 @@
+"""What people see and decide about themselves."""
+
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST
+
+from scheduler.actors import actor_of, has_second_factor, names_of, roles_of
+from scheduler.domain.permissions import Act, may
+from scheduler.forms import ProfileForm
+from scheduler.services.people import Profile, change_profile, end_sessions
+from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, page
+from scheduler.views.providers import identities_of, provider_name
+from scheduler.views.signing_in import enter
+
+PAGE = "scheduler/people/profile.html"
+_FIELDS = ("time_zone", "nick", "mail_own", "mail_watched", "mail_reviews", "mail_windows")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def profile(request: PageRequest) -> HttpResponse:
+    """Show who somebody is here, and store what they decide about themselves."""
+    user = request.user
+    if request.method != "POST":
+        return _show(request, ProfileForm(initial={name: getattr(user, name) for name in _FIELDS}))
+    form = ProfileForm(request.POST)
+    if not form.is_valid():
+        return _show(request, form, status=UNUSABLE)
+
+    def effect() -> str:
+        change_profile(by=user, profile=Profile(**form.cleaned_data))
+        return f"{reverse('profile')}?saved=1"
+
+    result = act(request, effect)
+    if isinstance(result, Refusal):
+        return _show(request, form, refusal=result)
+    return redirect(result)
+
+
+@require_POST
+def sign_out_elsewhere(request: PageRequest) -> HttpResponse:
+    """End all sessions of whoever asks, but for this one."""
+
+    def effect() -> str:
+        end_sessions(person=request.user, by=request.user)
+        return f"{reverse('profile')}?ended=1"
+
+    result = act(request, effect)
+    if isinstance(result, Refusal):
+        return _show(request, ProfileForm(), refusal=result)
+    request.user.refresh_from_db()
+    enter(request, request.user)
+    return redirect(result)
+
+
+def _show(
+    request: PageRequest, form: ProfileForm, *, refusal: Refusal | None = None, status: int = 200
+) -> HttpResponse:
+    user = request.user
+    actor = actor_of(user)
+    context: dict[str, object] = {
+        "section": "profile",
+        "form": form,
+        "saved": "saved" in request.GET,
+        "ended": "ended" in request.GET,
+        "roles": sorted(roles_of(user)),
+        "barred": actor.barred,
+        "other_names": sorted(names_of(user)),
+        "has_second_factor": has_second_factor(user),
+        "provider": provider_name(),
+        "identities": identities_of(user),
+        "may_manage": may(actor, Act.MANAGE_PEOPLE),
+    }
+    answer = page(request, PAGE, context, refusal=refusal)
+    if refusal is None:
+        answer.status_code = status
+    return answer
