@@ -3,12 +3,14 @@
 import re
 
 # Controls (newline and tab apart), surrogates, what turns the direction of writing, line and
-# paragraph separators, and invisible tags: databases refuse some, and people are fooled by others.
+# paragraph separators, what has no width and no sound, and invisible tags: databases refuse some,
+# and people are fooled by others. Joiners and direction marks stay: some languages need them.
 _UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\u2028\u2029\ufeff"
-    "\U000e0000-\U000e007f]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u180e\u200b\u202a-\u202e\u2060-\u206f\u2028\u2029\ud800-\udfff"
+    "\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 _LINE_UNSAFE = re.compile("[\t\n]")
+_GAP = re.compile("\n{3,}")
 _CUT = " … (cut)"
 
 
@@ -20,6 +22,15 @@ def visible(text: str) -> str:
 def visible_line(text: str) -> str:
     """Return a text of one line with what must not be in it shown, newline and tab included."""
     return _LINE_UNSAFE.sub(_shown, visible(text))
+
+
+def visible_prose(text: str) -> str:
+    """Return what a person wrote, as `visible`, with one empty line at most between paragraphs.
+
+    Nothing stays behind the end of a line.
+    """
+    lines = (line.rstrip() for line in visible(text).split("\n"))
+    return _GAP.sub("\n\n", "\n".join(lines)).strip()
 
 
 def shortened(text: str, limit: int) -> str:
