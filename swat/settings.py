@@ -131,6 +131,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "scheduler.views.errors.ErrorPagesMiddleware",
 ]
 
 TEMPLATE_LOADERS: list[Any] = [

@@ -7,3 +7,8 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("scheduler.urls")),
 ]
+
+# What breaks on our side shows 500.html, which needs neither database nor session.
+handler400 = "scheduler.views.errors.bad_request"
+handler403 = "scheduler.views.errors.forbidden"
+handler404 = "scheduler.views.errors.not_found"

@@ -8,13 +8,15 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.middleware import HtmxDetails
 
-from scheduler.domain.errors import Refused
+from scheduler.domain.errors import NotPermitted, Refused
 from scheduler.models import User
 from scheduler.services.idempotency import KeyReused, once
 
 OUT_OF_DATE, UNUSABLE = 409, 422
+LONGEST_ADDRESS = 300  # characters; what is remembered of an answered form has room for it
 
 
 class PageRequest(HttpRequest):
@@ -40,6 +42,9 @@ def act(request: PageRequest, effect: Callable[[], str]) -> str | Refusal:
 
     Returns:
         A refusal with 409 where the rules say no, with 422 where the form itself is not usable.
+
+    Raises:
+        NotPermitted: the person may not; `ErrorPagesMiddleware` answers it.
     """
     key = request.POST.get("key", "")
     try:
@@ -50,8 +55,18 @@ def act(request: PageRequest, effect: Callable[[], str]) -> str | Refusal:
         return once(user=request.user, key=key, request_hash=_hash_of(request), effect=effect)
     except KeyReused as refusal:
         return Refusal(refusal.sentence, UNUSABLE)
+    except NotPermitted:
+        raise
     except Refused as refusal:
         return Refusal(refusal.sentence)
+
+
+def local_address(request: HttpRequest, wanted: str, *, otherwise: str) -> str:
+    """Return where somebody wants to go next if that is an address of ours, else another one."""
+    ours = len(wanted) <= LONGEST_ADDRESS and url_has_allowed_host_and_scheme(
+        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    return wanted if ours else otherwise
 
 
 def page(

@@ -7,8 +7,10 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.shortcuts import render, resolve_url
+from django.shortcuts import resolve_url
 from django.utils.http import urlencode
+
+from scheduler.views.errors import FORBIDDEN, error_page
 
 
 class SignInRequiredMiddleware(LoginRequiredMiddleware):
@@ -35,7 +37,13 @@ class SignInRequiredMiddleware(LoginRequiredMiddleware):
 
 def form_from_another_session(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Say that a form was made in another session; htmx loads the whole page again."""
-    answer = render(request, "403_csrf.html", status=403)
+    answer = error_page(
+        request,
+        FORBIDDEN,
+        title="This form is out of date",
+        sentence="It was made before you last signed in or out. Nothing was saved: go back, "
+        "load the page again, and send it again.",
+    )
     if request.headers.get("HX-Request") == "true":
         answer["HX-Refresh"] = "true"
     return answer

@@ -1,0 +1,93 @@
+"""The pages that say what went wrong: short, ours, and never a bare body."""
+
+from collections.abc import Callable, Mapping
+
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
+from django.shortcuts import render
+
+from scheduler.domain.errors import NotPermitted
+
+TEMPLATE = "error.html"
+UNREADABLE, FORBIDDEN, MISSING, WRONG_METHOD, TOO_LARGE = 400, 403, 404, 405, 413
+
+TEXTS: Mapping[int, tuple[str, str]] = {
+    UNREADABLE: (
+        "This request cannot be read",
+        "Nothing was saved. Go back, load the page again, and send it again.",
+    ),
+    FORBIDDEN: (
+        "You may not do this",
+        "It takes another role, or another person. The policy says who.",
+    ),
+    MISSING: (
+        "There is nothing here",
+        "The address may be old. The calendar shows every window that is planned.",
+    ),
+    WRONG_METHOD: (
+        "This address takes something else",
+        "A form is sent here, or a page is read here; what came was neither. Nothing was changed.",
+    ),
+    TOO_LARGE: (
+        "This is too much at once",
+        "Nothing was saved. Shorten what you typed, and send it again.",
+    ),
+}
+
+
+def error_page(
+    request: HttpRequest, status: int, *, title: str = "", sentence: str = ""
+) -> HttpResponse:
+    """Answer with the page of an error.
+
+    Args:
+        request: htmx is told to put the page in the place of the one that is shown.
+        status: of the answer, and which text is meant.
+        title: what to say instead of the text for that status.
+        sentence: the same, for what stands below.
+    """
+    usual_title, usual_sentence = TEXTS[status]
+    context = {"title": title or usual_title, "sentence": sentence or usual_sentence}
+    answer = render(request, TEMPLATE, context, status=status)
+    if request.headers.get("HX-Request") == "true":
+        answer["HX-Retarget"] = answer["HX-Reselect"] = "#main"
+        answer["HX-Reswap"] = "outerHTML"
+    return answer
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer what cannot be read: a body too large, too many fields, a host that is not ours."""
+    too_large = isinstance(exception, RequestDataTooBig)
+    return error_page(request, TOO_LARGE if too_large else UNREADABLE)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer where Django itself forbids something."""
+    return error_page(request, FORBIDDEN)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer where nothing is."""
+    return error_page(request, MISSING)
+
+
+class ErrorPagesMiddleware:
+    """What views refuse without a page of their own: a role that lacks, and a wrong method."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Give the empty answer to a wrong method its page; what is allowed stays in its header."""
+        answer = self.get_response(request)
+        if not isinstance(answer, HttpResponseNotAllowed):
+            return answer
+        shown = error_page(request, WRONG_METHOD)
+        shown["Allow"] = answer["Allow"]
+        return shown
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer a refusal of the permission table with the sentence that says who may."""
+        if isinstance(exception, NotPermitted):
+            return error_page(request, FORBIDDEN, sentence=exception.sentence)
+        return None
