@@ -6,27 +6,17 @@ from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import AuthenticationForm
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST
 
 from scheduler.models import User
-
-CAST = (
-    {"username": "ada", "does": "asks for backports"},
-    {"username": "rae", "does": "reviews them"},
-    {"username": "dev", "does": "deploys them"},
-    {"username": "rel", "does": "engineers releases"},
-    {"username": "sam", "does": "may only look"},
-)
+from scheduler.views.http import local_address
+from swat.embedded.cast import CAST
 
 
 def _next_of(request: HttpRequest) -> str:
     """Return where to go afterwards: an address of ours, or the calendar."""
     wanted = request.POST.get("next") or request.GET.get("next") or "/"
-    ours = url_has_allowed_host_and_scheme(
-        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
-    )
-    return wanted if ours else "/"
+    return local_address(request, wanted, otherwise="/")
 
 
 @login_not_required
@@ -51,7 +41,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 def demo_sign_in(request: HttpRequest) -> HttpResponse:
     """Sign in as one of the cast, in the demo only."""
     username = request.POST.get("username", "")
-    if not settings.SWAT_DEMO or username not in {person["username"] for person in CAST}:
+    if not settings.SWAT_DEMO or username not in {person.username for person in CAST}:
         raise Http404
     user = get_object_or_404(User, username=username, is_active=True)
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")

@@ -16,19 +16,13 @@ import redis
 
 from swat.celery import app
 from swat.embedded import valkey
+from swat.embedded.cast import CAST
 from swat.embedded.ports import HOST, answers, free_port, is_free
 from swat.embedded.supervisor import POLL, Program, ProgramFailed, StopAsked, Supervisor
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 USUAL_PORT = 8000
 LAST_PORT = 65_535
-
-CAST = """\
-  Ada   developer          requests backports
-  Rae   reviewer           approves them
-  Dev   deployer           runs the window
-  Rel   release engineer   keeps calendar and policy
-  Sam   signed in          may do nothing, and is told so"""
 
 
 def main() -> int:
@@ -48,7 +42,8 @@ def main() -> int:
             try:
                 url = start_everything(supervisor, folder)
                 took = time.monotonic() - started
-                print(f"\nReady after {took:.1f} s: {url}\n\nSign in with one click as:\n{CAST}\n")
+                print(f"\nReady after {took:.1f} s: {url}\n")
+                print(f"Sign in with one click as:\n{who_is_who()}\n")
                 print(f"Logs are in {folder / 'log'}. Ctrl-C stops everything.", flush=True)
                 while True:
                     supervisor.look()
@@ -184,6 +179,11 @@ def wait_for_worker(supervisor: Supervisor, worker: Program) -> None:
             seconds=30,
             watched=worker,
         )
+
+
+def who_is_who() -> str:
+    """Return the demo's people, one a line."""
+    return "\n".join(f"  {person.username:<6}{person.is_a:<18}{person.does}" for person in CAST)
 
 
 def say(text: str) -> None:

@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 import pytest
 from django.test import Client
 
+from swat.embedded.cast import CAST
+from swat.embedded.run import who_is_who
+
 if TYPE_CHECKING:
     from pytest_django.fixtures import Settings
 
@@ -38,6 +41,14 @@ def test_the_cast_signs_in_with_one_click_in_the_demo_only(
     settings.SWAT_DEMO = False
     assert "Demo: one click" not in client.get("/sign-in").content.decode()
     assert client.post("/demo-sign-in", {"username": "ada"}).status_code == 404
+
+
+def test_the_page_and_the_terminal_say_the_same_of_the_cast(client: Client) -> None:
+    page = client.get("/sign-in").content.decode()
+
+    for person, line in zip(CAST, who_is_who().splitlines(), strict=True):
+        assert line.split() == f"{person.username} {person.is_a} {person.does}".split()
+        assert f'<bdi>{person.username}</bdi> <span class="quiet small">{person.does}<' in page
 
 
 def test_signing_out_leads_to_signing_in(client: Client) -> None:

@@ -13,7 +13,7 @@ from scheduler.adapters.ports import AdapterError
 from scheduler.domain.backports import Kind, Urgency
 from scheduler.domain.errors import Refused
 from scheduler.domain.lifecycle import Status
-from scheduler.domain.permissions import Act, Role, may
+from scheduler.domain.permissions import Act, may
 from scheduler.domain.statements import OnlyFirst, StatementKind
 from scheduler.models import (
     Backport,
@@ -36,15 +36,8 @@ from scheduler.services.changes import fetch, store_changes
 from scheduler.services.plans import replan_window
 from scheduler.services.reviews import approve_backport
 from scheduler.services.statements import answer_question
+from swat.embedded.cast import CAST
 from swat.embedded.gerrit_changes import NEW, OLD, SITUATIONS
-
-CAST: dict[str, tuple[Role, ...]] = {
-    "ada": (Role.DEVELOPER,),
-    "rae": (Role.DEVELOPER, Role.REVIEWER),
-    "dev": (Role.DEVELOPER, Role.DEPLOYER),
-    "rel": (Role.RELEASE_ENGINEER,),
-    "sam": (),
-}
 
 WINDOW_HOURS = ((8, "Morning"), (14, "Afternoon"), (21, "Evening"))
 WINDOW_DAYS = 4  # Monday to Thursday
@@ -146,13 +139,15 @@ class Command(BaseCommand):
 def seed_cast() -> dict[str, User]:
     """Return the people of the demo; nobody has a password."""
     cast = {}
-    for username, roles in CAST.items():
-        user, is_new = User.objects.get_or_create(username=username, defaults={"nick": username})
+    for person in CAST:
+        user, is_new = User.objects.get_or_create(
+            username=person.username, defaults={"nick": person.username}
+        )
         if is_new:
             user.set_unusable_password()
             user.save(update_fields=["password"])
-            grant_roles(user, *roles)
-        cast[username] = user
+            grant_roles(user, *person.roles)
+        cast[person.username] = user
     return cast
 
 
