@@ -1,6 +1,7 @@
 """Asking for a backport, changing what was said about it, and taking it back."""
 
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -63,13 +64,9 @@ def submit_backport(
         Refused: the window is locked or over, the answers say nothing, or the change is already
             booked somewhere.
     """
-    require(actor_of(requester), Act.BOOK)
     take_turn(window)
     now = timezone.now()
-    if window.is_over(now):
-        raise Refused("This window is over; choose a coming one.")
-    if window.is_locked:
-        raise Refused("This window is locked; choose another one, or ask its deployers.")
+    _require_bookable(requester, window, now)
     _require_answers(answers)
     try:
         with transaction.atomic():
@@ -149,6 +146,23 @@ def withdraw_backport(*, backport: Backport, by: User, fingerprint: str) -> Back
     record(kind="backport.withdraw", actor=by, window=backport.window, backport=backport, at=now)
     replan_window(window=backport.window, now=now)
     return backport
+
+
+def refusal_to_book(*, by: User, window: Window | None = None) -> str:
+    """Return why somebody cannot book, in this window or at all; empty if they can."""
+    try:
+        _require_bookable(by, window, timezone.now())
+    except Refused as refusal:
+        return refusal.sentence
+    return ""
+
+
+def _require_bookable(by: User, window: Window | None, now: datetime) -> None:
+    require(actor_of(by), Act.BOOK)
+    if window is not None and window.is_over(now):
+        raise Refused("This window is over; choose a coming one.")
+    if window is not None and window.is_locked:
+        raise Refused("This window is locked; choose another one, or ask its deployers.")
 
 
 def read_again(backport: Backport) -> None:

@@ -16,6 +16,7 @@ from swat.embedded.gerrit import DemoGerrit
 from swat.embedded.gerrit_changes import CHANGES
 
 CIRRUS, EVENTS = 247888, 247889
+DAY = timedelta(days=1)
 ANSWERS = {
     "why_not_train": "Searches are not counted.",
     "kind": "bug",
@@ -118,7 +119,7 @@ def book(as_: Callable[[str], Client], october: Window, gerrit: DemoGerrit) -> B
     return booked
 
 
-def in_a_day(title: str = "Morning SWAT") -> Window:
-    """Make a window that starts in a day."""
-    start = timezone.now() + timedelta(days=1)
+def in_a_day(title: str = "Morning SWAT", *, days: int = 1) -> Window:
+    """Make a window that starts in a day, or in some days."""
+    start = timezone.now() + days * DAY
     return Window.objects.create(start=start, end=start + timedelta(hours=1), title=title)
