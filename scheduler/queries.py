@@ -9,14 +9,19 @@ from scheduler.domain import backports as domain
 from scheduler.domain.changes import Change as Known
 from scheduler.domain.changes import ChangeSet
 from scheduler.domain.lifecycle import OPEN
+from scheduler.domain.planning.plan import Plan as Planned
 from scheduler.domain.planning.plan import PlanInput
+from scheduler.domain.planning.taken_on import TakenOn, plan_taking_on
+from scheduler.domain.policy.findings import Level
 from scheduler.domain.production import Production, ScheduledVersion
 from scheduler.domain.statements import Statement as Said
 from scheduler.domain.windows import Freeze as Frozen
 from scheduler.models import (
+    Acknowledgement,
     Backport,
     Change,
     Freeze,
+    Override,
     Plan,
     PlanStepMember,
     Promotion,
@@ -33,18 +38,25 @@ SCHEDULE_KNOWN_FOR = timedelta(days=28)
 OPEN_STATUSES = sorted(status.value for status in OPEN)
 
 
-def plan_input(window: Window, now: datetime) -> PlanInput:
-    """Return everything that a plan of a window depends on, as stored.
+def planned_now(window: Window, now: datetime) -> tuple[PlanInput, Planned]:
+    """Return a window's plan as it would be made now, and everything that it depends on.
 
     Args:
         window: what to plan.
         now: the clock, UTC; a replay is planned at its own moment instead.
     """
-    return plan_input_of(window, open_backports(window), now)
+    backports = open_backports(window)
+    return plan_taking_on(plan_input_of(window, backports, now), taken_on_in(backports))
 
 
 def plan_input_of(window: Window, backports: Sequence[Backport], now: datetime) -> PlanInput:
-    """Return the same from backports that `open_backports` loaded."""
+    """Return what a plan depends on, but for what people took on.
+
+    Args:
+        window: what to plan.
+        backports: what `open_backports` loaded.
+        now: the clock, UTC; a replay is planned at its own moment instead.
+    """
     moment = window.planned_at(now)
     places = last_places(window)
     statements = statements_about(backport.change_id for backport in backports)
@@ -61,12 +73,34 @@ def plan_input_of(window: Window, backports: Sequence[Backport], now: datetime) 
 
 
 def open_backports(window: Window) -> list[Backport]:
-    """Return the open backports of a window in booking order, with all that planning needs."""
+    """Return the open backports of a window in booking order, with all that planning needs.
+
+    Those of which the review system has not told yet are left out: nothing can be planned of them.
+    """
     in_force = Review.objects.filter(decision="approve", voided_at__isnull=True)
+    acknowledged = Acknowledgement.objects.filter(ended_at__isnull=True)
+    overridden = Override.objects.filter(ended_at__isnull=True)
     return list(
-        Backport.objects.filter(window=window, status__in=OPEN_STATUSES)
+        Backport.objects.filter(
+            window=window, status__in=OPEN_STATUSES, change__fetched_at__isnull=False
+        )
         .select_related("change", "requester")
-        .prefetch_related(Prefetch("reviews", in_force, to_attr="approvals"))
+        .prefetch_related(
+            Prefetch("reviews", in_force, to_attr="approvals"),
+            Prefetch("acknowledgements", acknowledged, to_attr="acknowledged"),
+            Prefetch("overrides", overridden, to_attr="overridden"),
+        )
+        .order_by("submitted_at", "pk")
+    )
+
+
+def unchecked_backports(window: Window) -> list[Backport]:
+    """Return the open backports of a window that wait for the review system, oldest first."""
+    return list(
+        Backport.objects.filter(
+            window=window, status__in=OPEN_STATUSES, change__fetched_at__isnull=True
+        )
+        .select_related("change", "requester", "window")
         .order_by("submitted_at", "pk")
     )
 
@@ -75,6 +109,32 @@ def approval_of(backport: Backport) -> Review | None:
     """Return the approval in force of a backport that `open_backports` loaded."""
     approvals: list[Review] = getattr(backport, "approvals", [])
     return approvals[0] if approvals else None
+
+
+def acknowledgements_of(backport: Backport) -> list[Acknowledgement]:
+    """Return those in force of a backport that `open_backports` loaded."""
+    return list(getattr(backport, "acknowledged", ()))
+
+
+def overrides_of(backport: Backport) -> list[Override]:
+    """Return those in force or proposed of a backport that `open_backports` loaded."""
+    return list(getattr(backport, "overridden", ()))
+
+
+def taken_on_in(backports: Iterable[Backport]) -> list[TakenOn]:
+    """Return what people took on of backports that `open_backports` loaded.
+
+    An override that only one person proposed lifts nothing.
+    """
+    return [
+        TakenOn(backport.change.number, one.rule, level, one.digest)
+        for backport in backports
+        for level, rows in (
+            (Level.SHOULD, acknowledgements_of(backport)),
+            (Level.MUST, [o for o in overrides_of(backport) if o.confirmed_by_id is not None]),
+        )
+        for one in rows
+    ]
 
 
 def last_places(window: Window) -> dict[int, int]:
@@ -92,7 +152,7 @@ def related_changes(requested: Iterable[Change], statements: Iterable[Said]) -> 
     changes have their diff: nobody compares the others, and diffs are long.
     """
     asked = {change.number: change.to_domain() for change in requested}
-    others = Change.objects.exclude(number__in=asked).defer("diff")
+    others = Change.objects.filter(fetched_at__isnull=False).exclude(number__in=asked).defer("diff")
     known = ChangeSet([*asked.values(), *(row.to_domain(with_diff=False) for row in others)])
     related: dict[int, Known] = {}
     waiting = [
@@ -168,17 +228,15 @@ def newest_plan(window: Window) -> Plan | None:
 
 
 def _asked(backport: Backport, place: int | None) -> domain.Backport:
-    approval = approval_of(backport)
     return domain.Backport(
         change=backport.change.number,
         requester=backport.requester.username,
         submitted_at=backport.submitted_at,
-        approved=approval is not None,
+        approved=approval_of(backport) is not None,
         kind=domain.Kind(backport.kind),
         urgency=domain.Urgency(backport.urgency),
         present=backport.present,
         place=place,
         marks=frozenset(domain.Mark(mark) for mark in backport.marks),
         criteria=frozenset(backport.criteria),
-        acknowledged=frozenset(approval.acknowledged if approval else ()),
     )

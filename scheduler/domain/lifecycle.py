@@ -39,6 +39,8 @@ class Action(StrEnum):
     SEND_TO_TRAIN = "send-to-train"
     SEND_TO_DEDICATED = "send-to-dedicated"
     WITHDRAW = "withdraw"
+    HAND_OVER = "hand-over"
+    VETO = "veto"
     QUEUE = "queue"
     UNQUEUE = "unqueue"
 
@@ -73,6 +75,8 @@ TRANSITIONS: dict[tuple[Status, Action], Status] = {
             (Action.SEND_TO_TRAIN, Status.TRAIN),
             (Action.SEND_TO_DEDICATED, Status.DEDICATED),
             (Action.WITHDRAW, Status.WITHDRAWN),
+            (Action.VETO, Status.MISSED),
+            (Action.HAND_OVER, status),
         )
     },
 }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from scheduler.domain.errors import NotPermitted
+from scheduler.domain.lifecycle import OPEN, TRANSITIONS, Action, Status
 
 
 class Role(StrEnum):
@@ -31,30 +32,47 @@ class Relation(StrEnum):
     REQUESTER = "requester"
     OWNER = "owner"
     UPLOADER = "uploader"
+    EDITOR = "editor"
+    OVERRIDER = "overrider"
 
 
 class Act(StrEnum):
     """Something a person asks the product to do."""
 
     BOOK = "book"
+    WATCH = "watch"
     AMEND = "amend"
+    REPLY = "reply"
     WITHDRAW = "withdraw"
+    HAND_OVER = "hand-over"
     ANSWER_QUESTION = "answer-question"
     APPROVE = "approve"
+    WITHDRAW_APPROVAL = "withdraw-approval"
     ACKNOWLEDGE = "acknowledge"
+    PROPOSE_OVERRIDE = "propose-override"
+    CONFIRM_OVERRIDE = "confirm-override"
     ASK = "ask"
     DECLINE = "decline"
     SEND_TO_TRAIN = "send-to-train"
+    SEND_TO_DEDICATED = "send-to-dedicated"
+    VETO = "veto"
     LOCK_WINDOW = "lock-window"
     UNLOCK_WINDOW = "unlock-window"
+    MANAGE_PEOPLE = "manage-people"
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A person as the rules see them."""
+    """A person as the rules see them.
+
+    Attributes:
+        username: the account that they act with.
+        names: other account names that are known to be theirs, here and in Gerrit.
+    """
 
     username: str
     roles: frozenset[Role] = frozenset()
+    names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,65 +83,119 @@ class Permit:
         roles: any one of these is enough.
         relations: any one of these is enough too.
         unless: none of these may hold, whatever the roles.
+        statuses: where a backport may be for it; empty for an act that is not about one backport.
     """
 
     roles: frozenset[Role] = frozenset()
     relations: frozenset[Relation] = frozenset()
     unless: frozenset[Relation] = frozenset()
+    statuses: frozenset[Status] = frozenset()
 
 
 _ALL_ROLES = frozenset(Role)
 _REVIEWING = frozenset({Role.REVIEWER, Role.RELEASE_ENGINEER})
 _DEPLOYING = frozenset({Role.DEPLOYER, Role.RELEASE_ENGINEER})
-_OWN_WORK = frozenset(Relation)
+_REQUESTING = frozenset({Relation.REQUESTER})
+_OWN_WORK = frozenset({Relation.REQUESTER, Relation.OWNER, Relation.UPLOADER, Relation.EDITOR})
+_BEFORE_START = OPEN - {Status.DEPLOYING}
+
+
+def _where(action: Action) -> frozenset[Status]:
+    return frozenset(status for status, defined in TRANSITIONS if defined is action)
+
 
 PERMITS: Mapping[Act, Permit] = {
-    Act.BOOK: Permit(roles=_ALL_ROLES),
-    Act.AMEND: Permit(relations=frozenset({Relation.REQUESTER})),
-    Act.WITHDRAW: Permit(roles=_REVIEWING, relations=frozenset({Relation.REQUESTER})),
-    Act.ANSWER_QUESTION: Permit(roles=_REVIEWING, relations=frozenset({Relation.REQUESTER})),
-    Act.APPROVE: Permit(roles=_REVIEWING, unless=_OWN_WORK),
-    Act.ACKNOWLEDGE: Permit(roles=_REVIEWING, unless=_OWN_WORK),
-    Act.ASK: Permit(roles=_REVIEWING | _DEPLOYING),
-    Act.DECLINE: Permit(roles=_REVIEWING | _DEPLOYING),
-    Act.SEND_TO_TRAIN: Permit(roles=_REVIEWING, relations=frozenset({Relation.REQUESTER})),
-    Act.LOCK_WINDOW: Permit(roles=_DEPLOYING),
-    Act.UNLOCK_WINDOW: Permit(roles=_DEPLOYING),
+    Act.BOOK: Permit(_ALL_ROLES),
+    Act.WATCH: Permit(_ALL_ROLES, statuses=OPEN),
+    Act.AMEND: Permit(relations=_REQUESTING, statuses=_where(Action.AMEND)),
+    Act.REPLY: Permit(relations=_REQUESTING, statuses=_where(Action.REPLY)),
+    Act.WITHDRAW: Permit(_REVIEWING, _REQUESTING, statuses=_where(Action.WITHDRAW)),
+    Act.HAND_OVER: Permit(
+        frozenset({Role.RELEASE_ENGINEER}), _REQUESTING, statuses=_where(Action.HAND_OVER)
+    ),
+    Act.ANSWER_QUESTION: Permit(_REVIEWING, _REQUESTING, statuses=_BEFORE_START),
+    Act.APPROVE: Permit(_REVIEWING, unless=_OWN_WORK, statuses=_where(Action.APPROVE)),
+    Act.WITHDRAW_APPROVAL: Permit(_REVIEWING, statuses=_where(Action.VOID_APPROVAL)),
+    Act.ACKNOWLEDGE: Permit(_REVIEWING, unless=_OWN_WORK, statuses=_BEFORE_START),
+    Act.PROPOSE_OVERRIDE: Permit(_REVIEWING | _DEPLOYING, unless=_OWN_WORK, statuses=_BEFORE_START),
+    Act.CONFIRM_OVERRIDE: Permit(
+        _REVIEWING | _DEPLOYING,
+        unless=_OWN_WORK | {Relation.OVERRIDER},
+        statuses=_BEFORE_START,
+    ),
+    Act.ASK: Permit(_REVIEWING | _DEPLOYING, statuses=_where(Action.ASK)),
+    Act.DECLINE: Permit(_REVIEWING | _DEPLOYING, statuses=_where(Action.DECLINE)),
+    Act.SEND_TO_TRAIN: Permit(_REVIEWING, _REQUESTING, statuses=_where(Action.SEND_TO_TRAIN)),
+    Act.SEND_TO_DEDICATED: Permit(
+        _REVIEWING, _REQUESTING, statuses=_where(Action.SEND_TO_DEDICATED)
+    ),
+    Act.VETO: Permit(_DEPLOYING, statuses=_where(Action.VETO)),
+    Act.LOCK_WINDOW: Permit(_DEPLOYING),
+    Act.UNLOCK_WINDOW: Permit(_DEPLOYING),
+    Act.MANAGE_PEOPLE: Permit(frozenset({Role.RELEASE_ENGINEER})),
 }
 
 _DEEDS: Mapping[Act, str] = {
     Act.BOOK: "book a backport",
+    Act.WATCH: "watch this backport",
     Act.AMEND: "change these answers",
+    Act.REPLY: "answer the reviewer",
     Act.WITHDRAW: "withdraw this backport",
+    Act.HAND_OVER: "hand this backport over",
     Act.ANSWER_QUESTION: "answer this question",
     Act.APPROVE: "approve this backport",
+    Act.WITHDRAW_APPROVAL: "withdraw this approval",
+    Act.PROPOSE_OVERRIDE: "override a rule for this backport",
+    Act.CONFIRM_OVERRIDE: "confirm this override",
     Act.ACKNOWLEDGE: "take on what the rules say about this backport",
     Act.ASK: "ask its requester",
     Act.DECLINE: "decline this backport",
     Act.SEND_TO_TRAIN: "send this backport to the train",
+    Act.SEND_TO_DEDICATED: "send this backport to a dedicated window",
+    Act.VETO: "veto this backport",
     Act.LOCK_WINDOW: "lock a window",
     Act.UNLOCK_WINDOW: "unlock a window",
+    Act.MANAGE_PEOPLE: "manage people",
 }
 
 _OWN = {
     Relation.REQUESTER: "you requested it",
     Relation.OWNER: "you own the change",
     Relation.UPLOADER: "you uploaded its current patch set",
+    Relation.EDITOR: "you were the last to change what is said about it",
+    Relation.OVERRIDER: "you proposed the override",
 }
 
 
-def relations_of(
-    username: str, *, requester: str, owner: str, uploader: str
-) -> frozenset[Relation]:
-    """Return what a person is to a backport; an empty account name is related to nothing."""
-    held = {Relation.REQUESTER: requester, Relation.OWNER: owner, Relation.UPLOADER: uploader}
-    return frozenset(relation for relation, name in held.items() if name and name == username)
+def relations_of(actor: Actor, held: Mapping[Relation, str]) -> frozenset[Relation]:
+    """Return what a person is to a backport, by whichever of their names.
+
+    Args:
+        actor: who.
+        held: who is what, by account name, whatever its case; an empty name is nobody.
+    """
+    names = {name.casefold() for name in (actor.username, *actor.names) if name}
+    return frozenset(relation for relation, name in held.items() if name.casefold() in names)
 
 
-def may(actor: Actor, act: Act, relations: frozenset[Relation] = frozenset()) -> bool:
-    """Return whether an actor with these relations may do the act."""
+def may(
+    actor: Actor,
+    act: Act,
+    relations: frozenset[Relation] = frozenset(),
+    status: Status | None = None,
+) -> bool:
+    """Return whether an actor with these relations may do the act.
+
+    Args:
+        actor: who.
+        act: what.
+        relations: what they are to the backport that it is about.
+        status: where that backport is; None leaves it to the lifecycle to refuse.
+    """
     permit = PERMITS.get(act)
     if permit is None or permit.unless & relations:
+        return False
+    if status is not None and permit.statuses and status not in permit.statuses:
         return False
     return bool(permit.roles & actor.roles or permit.relations & relations)
 

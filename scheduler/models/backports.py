@@ -21,6 +21,7 @@ class Backport(models.Model):
     """A request to deploy one change in a window, with its requester's answers.
 
     Attributes:
+        edited_by: who last changed what is said about it; None while only its requester spoke.
         present: whether somebody will be there to test it.
         tester: who that is; nick: where to ping them.
         marks: values of `backports.Mark`, sorted.
@@ -32,6 +33,9 @@ class Backport(models.Model):
     change = models.ForeignKey(Change, models.PROTECT, related_name="backports")
     window = models.ForeignKey(Window, models.PROTECT, related_name="backports")
     requester = models.ForeignKey(User, models.PROTECT, related_name="backports")
+    edited_by = models.ForeignKey(
+        User, models.PROTECT, null=True, blank=True, related_name="edited_backports"
+    )
     status = models.CharField(
         max_length=12, choices=choices_of(Status), default=Status.SUBMITTED.value, db_index=True
     )
@@ -108,3 +112,45 @@ class Backport(models.Model):
             raise OutOfDate("This backport just changed; read it again.")
         self.status = after.value
         self.approved_content = content
+
+
+class Watch(models.Model):
+    """That somebody wants to hear what becomes of a backport."""
+
+    backport = models.ForeignKey(Backport, models.CASCADE, related_name="watches")
+    user = models.ForeignKey(User, models.CASCADE, related_name="watches")
+
+    objects: ClassVar[models.Manager["Watch"]] = models.Manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="watch_once", fields=["backport", "user"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} watches backport {self.backport_id}"
+
+
+class Draft(models.Model):
+    """What somebody has typed of a request that they have not booked yet.
+
+    Attributes:
+        change: what they typed to name the change; "" while nothing.
+        typed: field name to the values typed, as a form sends them.
+    """
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="drafts")
+    change = models.CharField(max_length=300, blank=True)
+    typed = models.JSONField(default=dict)
+    saved_at = models.DateTimeField()
+
+    objects: ClassVar[models.Manager["Draft"]] = models.Manager()
+
+    class Meta:
+        ordering = ["-saved_at"]
+        constraints = [
+            models.UniqueConstraint(name="draft_once_per_change", fields=["user", "change"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"draft of {self.user_id}: {self.change}"

@@ -11,7 +11,12 @@ from scheduler.models.choices import choices_of, values_of
 class Change(models.Model):
     """A change of the review system at its current patch set.
 
+    A change that the review system has not told about yet has its number only: it may be booked,
+    and is left out of plans until it is known.
+
     Attributes:
+        fetched_at: when the review system last told about it; None if it never did.
+        submitted_together: numbers that the review system would submit with it, sorted.
         parent: number of the change below it in its relation chain.
         included_in: branches that contain it, sorted.
         deployed: whether production runs it; None where that is not known.
@@ -21,9 +26,9 @@ class Change(models.Model):
     """
 
     number = models.PositiveIntegerField(unique=True)
-    project = models.CharField(max_length=255)
-    branch = models.CharField(max_length=255)
-    change_id = models.CharField(max_length=41, db_index=True)
+    project = models.CharField(max_length=255, blank=True)
+    branch = models.CharField(max_length=255, blank=True)
+    change_id = models.CharField(max_length=41, blank=True, db_index=True)
     subject = models.TextField(blank=True)
     message = models.TextField(blank=True)
     status = models.CharField(
@@ -38,9 +43,10 @@ class Change(models.Model):
     labels = models.JSONField(default=dict, blank=True)
     files = models.JSONField(default=list, blank=True)
     diff = models.TextField(blank=True)
-    patch_set = models.PositiveIntegerField()
-    sha = models.CharField(max_length=64)
-    fetched_at = models.DateTimeField()
+    submitted_together = models.JSONField(default=list, blank=True)
+    patch_set = models.PositiveIntegerField(default=0)
+    sha = models.CharField(max_length=64, blank=True)
+    fetched_at = models.DateTimeField(null=True, blank=True)
 
     objects: ClassVar[models.Manager["Change"]] = models.Manager()
 
@@ -51,10 +57,28 @@ class Change(models.Model):
                 name="change_status_known",
                 condition=models.Q(status__in=values_of(domain.ChangeStatus)),
             ),
+            models.CheckConstraint(
+                name="change_known_is_whole",
+                condition=models.Q(fetched_at__isnull=True, patch_set=0, sha="")
+                | (
+                    models.Q(fetched_at__isnull=False, patch_set__gt=0)
+                    & ~models.Q(sha="")
+                    & ~models.Q(project="")
+                ),
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.number} ({self.project.rpartition('/')[2]})"
+        return (
+            f"{self.number} ({self.project.rpartition('/')[2]})"
+            if self.project
+            else str(self.number)
+        )
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the review system has told about it."""
+        return self.fetched_at is not None
 
     def to_domain(self, *, with_diff: bool = True) -> domain.Change:
         """Return it as the rules see it; without its diff where nobody will look at that."""

@@ -100,3 +100,34 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"delivery of {self.event_id}"
+
+
+class Notification(models.Model):
+    """One mail to one person about one event; sent at least once.
+
+    Attributes:
+        why: why it concerns them, such as `own`, `watched`, `review` or `window`.
+        claimed_until: until when a worker has it in hand; None while nobody does.
+        sent_at: when it went out; None while it has to.
+        attempts: how often that was tried; failure: what went wrong the last time.
+    """
+
+    event = models.ForeignKey(Event, models.PROTECT, related_name="notifications")
+    recipient = models.ForeignKey(User, models.CASCADE, related_name="notifications")
+    why = models.CharField(max_length=20)
+    due_at = models.DateTimeField(db_index=True)
+    claimed_until = models.DateTimeField(null=True, blank=True)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    failure = models.CharField(max_length=300, blank=True)
+
+    objects: ClassVar[models.Manager["Notification"]] = models.Manager()
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(name="notification_once", fields=["event", "recipient"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"event {self.event_id} to {self.recipient_id}"

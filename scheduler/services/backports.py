@@ -1,5 +1,6 @@
 """Asking for a backport, changing what was said about it, and taking it back."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
@@ -10,8 +11,8 @@ from scheduler.actors import actor_of, relations_to
 from scheduler.domain.backports import Kind, Mark, Urgency
 from scheduler.domain.errors import OutOfDate, Refused
 from scheduler.domain.lifecycle import Action
-from scheduler.domain.permissions import Act, require
-from scheduler.models import Backport, Change, User, Window
+from scheduler.domain.permissions import Act, may, require
+from scheduler.models import Backport, Change, Review, User, Watch, Window
 from scheduler.queries import OPEN_STATUSES
 from scheduler.services.events import record
 from scheduler.services.plans import replan_window, take_turn, void_approval
@@ -51,30 +52,70 @@ class BackportAnswers:
 
 
 @transaction.atomic
-def submit_backport(
-    *, change: Change, window: Window, requester: User, answers: BackportAnswers
-) -> Backport:
-    """Ask for a change to be deployed in a window.
+def submit_backports(
+    *, changes: Sequence[Change], window: Window, requester: User, answers: BackportAnswers
+) -> list[Backport]:
+    """Ask for changes to be deployed in a window: all of them, or none.
+
+    A change that the review system has not told about yet may be booked; it is held until then.
+
+    Args:
+        changes: one, or several that belong together and have the same answers, such as the
+            cherry-picks of one fix to two branches.
+        window: where.
+        requester: who asks.
+        answers: what they say, about each of them.
 
     Returns:
-        The backport, planned into its window. One event is logged.
+        The backports, planned into their window, in the order given. One event each is logged.
 
     Raises:
         NotPermitted: the requester has no role.
-        Refused: the window is locked or over, the answers say nothing, or the change is already
+        Refused: the window is locked or over, the answers say nothing, or a change is already
             booked somewhere.
     """
     take_turn(window)
     now = timezone.now()
     _require_bookable(requester, window, now)
     _require_answers(answers)
+    backports = []
+    for change in changes:
+        backport = _create(change, window, requester, answers, now)
+        record(
+            kind="backport.submit",
+            actor=requester,
+            window=window,
+            backport=backport,
+            payload={"change": change.number, "patch_set": change.patch_set},
+            at=now,
+        )
+        backports.append(backport)
+    replan_window(window=window, now=now)
+    for backport in backports:
+        read_again(backport)
+    return backports
+
+
+def submit_backport(
+    *, change: Change, window: Window, requester: User, answers: BackportAnswers
+) -> Backport:
+    """Ask for one change to be deployed in a window, as `submit_backports`."""
+    (backport,) = submit_backports(
+        changes=[change], window=window, requester=requester, answers=answers
+    )
+    return backport
+
+
+def _create(
+    change: Change, window: Window, requester: User, answers: BackportAnswers, at: datetime
+) -> Backport:
     try:
         with transaction.atomic():
-            backport = Backport.objects.create(
+            return Backport.objects.create(
                 change=change,
                 window=window,
                 requester=requester,
-                submitted_at=now,
+                submitted_at=at,
                 **answers.columns(),
             )
     except IntegrityError:
@@ -83,17 +124,6 @@ def submit_backport(
         if elsewhere is None:
             raise
         raise Refused(f"Change {change} is already booked in {elsewhere.window}.") from None
-    record(
-        kind="backport.submit",
-        actor=requester,
-        window=window,
-        backport=backport,
-        payload={"change": change.number, "patch_set": change.patch_set},
-        at=now,
-    )
-    replan_window(window=window, now=now)
-    read_again(backport)
-    return backport
 
 
 @transaction.atomic
@@ -112,14 +142,18 @@ def amend_backport(
     """
     take_turn(backport.window)
     read_again(backport)
-    require(actor_of(by), Act.AMEND, relations_to(by, backport))
+    actor = actor_of(by)
+    require(actor, Act.AMEND, relations_to(actor, backport))
     require_current(backport, fingerprint)
     if backport.window.is_over(timezone.now()):
         raise Refused("The window is over; book the change in another one.")
     _require_answers(answers)
     now = timezone.now()
     backport.apply(Action.AMEND, approved_content="")
-    Backport.objects.filter(pk=backport.pk).update(**answers.columns())
+    Backport.objects.filter(pk=backport.pk).update(edited_by=by, **answers.columns())
+    Review.objects.filter(backport=backport, decision="ask", replied_at__isnull=True).update(
+        replied_at=now
+    )
     void_approval(backport, now)
     record(kind="backport.amend", actor=by, window=backport.window, backport=backport, at=now)
     replan_window(window=backport.window, now=now)
@@ -138,7 +172,8 @@ def withdraw_backport(*, backport: Backport, by: User, fingerprint: str) -> Back
     """
     take_turn(backport.window)
     read_again(backport)
-    require(actor_of(by), Act.WITHDRAW, relations_to(by, backport))
+    actor = actor_of(by)
+    require(actor, Act.WITHDRAW, relations_to(actor, backport))
     require_current(backport, fingerprint)
     now = timezone.now()
     backport.apply(Action.WITHDRAW, approved_content="")
@@ -165,9 +200,78 @@ def _require_bookable(by: User, window: Window | None, now: datetime) -> None:
         raise Refused("This window is locked; choose another one, or ask its deployers.")
 
 
+@transaction.atomic
+def hand_over_backport(*, backport: Backport, by: User, to: User, fingerprint: str) -> Backport:
+    """Make somebody else the requester of a backport. One event is logged.
+
+    Whoever hands it over counts as its last editor, so that nobody approves their own work by
+    giving it away; an approval by the new requester becomes void.
+
+    Raises:
+        NotPermitted: neither the requester nor a release engineer; or the other one may not book.
+        OutOfDate: it is not what the page showed any more.
+        IllegalTransition: it is over or being deployed.
+        Refused: it is theirs already.
+    """
+    take_turn(backport.window)
+    read_again(backport)
+    actor = actor_of(by)
+    require(actor, Act.HAND_OVER, relations_to(actor, backport))
+    require_current(backport, fingerprint)
+    if to == backport.requester:
+        raise Refused(f"It is {to.username}'s already.")
+    receiver = actor_of(to)
+    if not may(receiver, Act.BOOK):
+        raise Refused(f"{to.username} may not book backports, so cannot have this one.")
+    now = timezone.now()
+    before = backport.requester
+    backport.apply(Action.HAND_OVER)
+    Backport.objects.filter(pk=backport.pk).update(requester=to, edited_by=before)
+    read_again(backport)
+    record(
+        kind="backport.hand-over",
+        actor=by,
+        window=backport.window,
+        backport=backport,
+        payload={"from": before.username, "to": to.username},
+        at=now,
+    )
+    approval = Review.objects.filter(
+        backport=backport, decision="approve", voided_at__isnull=True
+    ).select_related("reviewer")
+    if any(relations_to(actor_of(one.reviewer), backport) for one in approval):
+        backport.apply(Action.VOID_APPROVAL, approved_content="")
+        void_approval(backport, now)
+        record(
+            kind="backport.void-approval",
+            actor=None,
+            window=backport.window,
+            backport=backport,
+            payload={"why": "the approver is its requester now"},
+            at=now,
+        )
+    replan_window(window=backport.window, now=now)
+    read_again(backport)
+    return backport
+
+
+@transaction.atomic
+def watch_backport(*, backport: Backport, by: User, watching: bool) -> None:
+    """Have somebody hear, or no longer hear, what becomes of a backport.
+
+    Raises:
+        NotPermitted: no role.
+    """
+    require(actor_of(by), Act.WATCH)
+    if watching:
+        Watch.objects.get_or_create(backport=backport, user=by)
+    else:
+        Watch.objects.filter(backport=backport, user=by).delete()
+
+
 def read_again(backport: Backport) -> None:
     """Read a backport, its change, window and requester as they are now."""
-    rows = Backport.objects.select_related("change", "window", "requester")
+    rows = Backport.objects.select_related("change", "window", "requester", "edited_by")
     backport.refresh_from_db(from_queryset=rows)
 
 

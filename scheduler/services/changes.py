@@ -93,6 +93,11 @@ def store_changes(*, fetched: Iterable[FetchedChange], at: datetime) -> list[Cha
     return [now_stored[number] for number in answers]
 
 
+def expect_change(*, number: int) -> Change:
+    """Return the change with a number; one that is not known yet is looked up later."""
+    return Change.objects.get_or_create(number=number)[0]
+
+
 def refresh_open_windows(*, system: ReviewSystem | None, now: datetime) -> None:
     """Ask the review system about every open backport of windows to come, and plan them again.
 

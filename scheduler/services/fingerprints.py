@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from scheduler.domain.changes import Change
 from scheduler.domain.planning.plan import Plan, PlanInput
-from scheduler.domain.policy.findings import Finding
+from scheduler.domain.policy.findings import Finding, Level
 from scheduler.domain.statements import Statement
 from scheduler.models import Backport
 
@@ -49,6 +49,7 @@ def fingerprint_of(backport: Backport, given: PlanInput, plan: Plan) -> str:
         {
             **_approved(backport, change, given.statements),
             "status": backport.status,
+            "requester": backport.requester.username,
             "change_status": change.status.value,
             "work_in_progress": change.work_in_progress,
             "labels": dict(change.labels),
@@ -84,4 +85,6 @@ def _approved(
 
 
 def _told(finding: Finding) -> list[object]:
-    return [finding.rule, finding.level.value, finding.lifted]
+    """Return what a person is shown of a finding; the exact words where they may take them on."""
+    words = finding.message if finding.level is Level.SHOULD else ""
+    return [finding.rule, finding.level.value, finding.lifted, words]

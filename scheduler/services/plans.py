@@ -10,9 +10,28 @@ from django.db.models import F
 from scheduler.adapters.plan_document import document_of, render
 from scheduler.domain.lifecycle import Action, Status
 from scheduler.domain.planning.plan import Plan as Planned
-from scheduler.domain.planning.plan import PlanInput, plan_window
-from scheduler.models import Backport, Plan, PlanStep, PlanStepMember, Question, Review, Window
-from scheduler.queries import approval_of, newest_plan, open_backports, plan_input_of
+from scheduler.domain.planning.plan import PlanInput
+from scheduler.domain.planning.taken_on import plan_taking_on
+from scheduler.models import (
+    Acknowledgement,
+    Backport,
+    Override,
+    Plan,
+    PlanStep,
+    PlanStepMember,
+    Question,
+    Review,
+    Window,
+)
+from scheduler.queries import (
+    acknowledgements_of,
+    approval_of,
+    newest_plan,
+    open_backports,
+    overrides_of,
+    plan_input_of,
+    taken_on_in,
+)
 from scheduler.services.events import record
 from scheduler.services.fingerprints import content_of, digest, fingerprint_of
 
@@ -31,9 +50,10 @@ def take_turn(window: Window) -> None:
 def replan_window(*, window: Window, now: datetime) -> Plan:
     """Plan a window from what is stored now, and bring everything up to date that follows.
 
-    Approvals of what has changed since become void (one event each), questions are asked and
-    closed, fingerprints follow. A new plan is stored if it, or a fact it was made from, differs
-    from the newest one; a locked window keeps the plan that it was locked with.
+    Approvals of what has changed since become void (one event each), and so does what people took
+    on; questions are asked and closed, fingerprints follow. A new plan is stored if it, or a fact
+    it was made from, differs from the newest one; a locked window keeps the plan that it was
+    locked with.
 
     Args:
         window: which.
@@ -50,7 +70,8 @@ def replan_window(*, window: Window, now: datetime) -> Plan:
     given = plan_input_of(window, backports, now)
     if _void_outdated_approvals(backports, given, now):
         given = plan_input_of(window, backports, now)
-    planned = plan_window(given)
+    _end_outdated_lifting(backports, given, now)
+    given, planned = plan_taking_on(given, taken_on_in(backports))
     for backport in backports:
         _update_fingerprint(backport, fingerprint_of(backport, given, planned))
     _update_questions(window, planned, now)
@@ -83,6 +104,32 @@ def _void_outdated_approvals(backports: Sequence[Backport], given: PlanInput, at
             at=at,
         )
     return any_voided
+
+
+def _end_outdated_lifting(backports: Sequence[Backport], given: PlanInput, at: datetime) -> None:
+    """End what people took on about something else than what a backport is now."""
+    for backport in backports:
+        acknowledged, overridden = acknowledgements_of(backport), overrides_of(backport)
+        if not acknowledged and not overridden:
+            continue
+        content = content_of(backport, given)
+        taken_on: list[Acknowledgement | Override] = [*acknowledged, *overridden]
+        outdated = [one for one in taken_on if one.content != content]
+        if not outdated:
+            continue
+        for one in outdated:
+            one.ended_at = at
+            one.save(update_fields=["ended_at"])
+        setattr(backport, "acknowledged", [one for one in acknowledged if not one.ended_at])  # noqa: B010 - what `open_backports` loaded
+        setattr(backport, "overridden", [one for one in overridden if not one.ended_at])  # noqa: B010
+        record(
+            kind="backport.end-lifting",
+            actor=None,
+            window=backport.window,
+            backport=backport,
+            payload={"rules": sorted({one.rule for one in outdated})},
+            at=at,
+        )
 
 
 def void_approval(backport: Backport, at: datetime) -> None:

@@ -1,6 +1,8 @@
-"""What reviewers decide about exactly what they were shown."""
+"""What reviewers and deployers decide about exactly what they were shown."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
@@ -10,17 +12,34 @@ from scheduler.domain.changes import CONFIG_PROJECT
 from scheduler.domain.errors import OutOfDate, Refused
 from scheduler.domain.lifecycle import Action
 from scheduler.domain.permissions import Act, require
-from scheduler.domain.planning.plan import plan_window
-from scheduler.domain.policy.findings import Level
-from scheduler.models import Backport, Review, User
-from scheduler.models.reviews import Decision
-from scheduler.queries import plan_input
+from scheduler.domain.planning.plan import PlanInput
+from scheduler.domain.planning.taken_on import NEVER_OVERRIDDEN, digest_of
+from scheduler.domain.policy.findings import Finding, Level
+from scheduler.models import Acknowledgement, Backport, Override, Review, User
+from scheduler.models.reviews import SHORTEST_REASON, Decision
+from scheduler.queries import planned_now
 from scheduler.services.backports import read_again, require_current
 from scheduler.services.events import record
 from scheduler.services.fingerprints import content_of, fingerprint_of
 from scheduler.services.plans import replan_window, take_turn, void_approval
 
-SHORTEST_REASON = 10
+SHORTEST_ACKNOWLEDGEMENT = 10  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What was shown of a backport, and is still so."""
+
+    at: datetime
+    given: PlanInput
+    findings: tuple[Finding, ...]
+
+    def content(self, backport: Backport) -> str:
+        return content_of(backport, self.given)
+
+    def objecting(self, level: Level) -> dict[str, Finding]:
+        """Return the findings of a level that nobody took on, by rule."""
+        return {f.rule: f for f in self.findings if f.level is level and not f.lifted}
 
 
 @transaction.atomic
@@ -48,39 +67,190 @@ def approve_backport(
         The same backport, now approved. One event is logged.
 
     Raises:
-        NotPermitted: the reviewer lacks the role, or owns, uploaded or requested it.
+        NotPermitted: the reviewer lacks the role, or owns, uploaded, requested or last edited it.
         OutOfDate: something changed since the page was shown.
         IllegalTransition: it does not wait for review.
-        Refused: not exactly the rules that object were acknowledged, or without a reason.
+        Refused: Gerrit has not told about the change yet, or not exactly the rules that object
+            were acknowledged, or without a reason.
     """
-    take_turn(backport.window)
-    read_again(backport)
-    actor, relations = actor_of(reviewer), relations_to(reviewer, backport)
+    _take(backport)
+    actor = actor_of(reviewer)
+    relations = relations_to(actor, backport)
     require(actor, Act.APPROVE, relations)
     if acknowledged:
         require(actor, Act.ACKNOWLEDGE, relations)
     require_current(backport, fingerprint)
-    now = timezone.now()
-    given = plan_input(backport.window, now)
-    number = backport.change.number
-    if backport.is_open:
-        planned = plan_window(given)
-        if fingerprint_of(backport, given, planned) != fingerprint:
-            raise OutOfDate("This backport changed since you opened it; read it again.")
-        objecting = (
-            found.rule
-            for found in planned.findings
-            if found.change == number and found.level is Level.SHOULD and not found.lifted
-        )
-        _require_acknowledged(objecting, acknowledged, reason)
-        content = content_of(backport, given)
-    else:
-        content = ""
+    if not backport.is_open:
+        backport.apply(Action.APPROVE)
+    shown = _shown(backport, fingerprint)
+    objecting = shown.objecting(Level.SHOULD)
+    _require_acknowledged(objecting, acknowledged, reason)
+    content = shown.content(backport)
     backport.apply(Action.APPROVE, approved_content=content)
-    _write(backport, reviewer, Decision.APPROVE, reason, acknowledged, content)
-    replan_window(window=backport.window, now=now)
-    read_again(backport)
-    return backport
+    _acknowledge(backport, reviewer, objecting.values(), content, reason, shown.at)
+    _write(backport, reviewer, Decision.APPROVE, reason, content=content, rules=acknowledged)
+    return _replanned(backport, shown.at)
+
+
+@transaction.atomic
+def withdraw_approval(*, backport: Backport, by: User, fingerprint: str, reason: str) -> Backport:
+    """Take back the approval in force, whoever gave it. One event is logged.
+
+    Raises:
+        NotPermitted: not a reviewer.
+        OutOfDate: something changed since the page was shown.
+        IllegalTransition: it is not approved, or being deployed.
+        Refused: no reason.
+    """
+    _take(backport)
+    actor = actor_of(by)
+    require(actor, Act.WITHDRAW_APPROVAL, relations_to(actor, backport))
+    require_current(backport, fingerprint)
+    _require_words(reason)
+    now = timezone.now()
+    backport.apply(Action.VOID_APPROVAL, approved_content="")
+    void_approval(backport, now)
+    record(
+        kind="backport.withdraw-approval",
+        actor=by,
+        window=backport.window,
+        backport=backport,
+        payload={"patch_set": backport.change.patch_set, "reason": reason.strip()},
+        at=now,
+    )
+    return _replanned(backport, now)
+
+
+@transaction.atomic
+def acknowledge_findings(
+    *, backport: Backport, by: User, fingerprint: str, rules: frozenset[str], reason: str
+) -> Backport:
+    """Take on what the SHOULD rules say that nobody took on yet. One event is logged.
+
+    Raises:
+        NotPermitted: the reviewer lacks the role, or owns, uploaded, requested or last edited it.
+        OutOfDate: something changed since the page was shown.
+        Refused: no rule, not exactly those that object, or no reason.
+    """
+    _take(backport)
+    actor = actor_of(by)
+    require(actor, Act.ACKNOWLEDGE, relations_to(actor, backport))
+    shown = _shown(backport, fingerprint)
+    objecting = shown.objecting(Level.SHOULD)
+    if not objecting:
+        raise Refused("No rule asks to be acknowledged here.")
+    _require_acknowledged(objecting, rules, reason)
+    _acknowledge(backport, by, objecting.values(), shown.content(backport), reason, shown.at)
+    record(
+        kind="backport.acknowledge",
+        actor=by,
+        window=backport.window,
+        backport=backport,
+        payload={"rules": sorted(rules), "reason": reason.strip()},
+        at=shown.at,
+    )
+    return _replanned(backport, shown.at)
+
+
+@transaction.atomic
+def propose_override(
+    *, backport: Backport, by: User, fingerprint: str, rule: str, reason: str
+) -> Override:
+    """Propose to let a backport go although a MUST rule objects; it takes a second person.
+
+    Whoever calls this has made sure that `by` signed in a moment ago. One event is logged.
+
+    Raises:
+        NotPermitted: no role for it, or own work.
+        OutOfDate: something changed since the page was shown.
+        Refused: the rule does not object or is never overridden, the reason is too short, or an
+            override of it is proposed or in force.
+    """
+    _take(backport)
+    actor = actor_of(by)
+    require(actor, Act.PROPOSE_OVERRIDE, relations_to(actor, backport))
+    shown = _shown(backport, fingerprint)
+    found = shown.objecting(Level.MUST).get(rule)
+    if rule in NEVER_OVERRIDDEN:
+        raise Refused(f"{rule} is never overridden; do what the rule asks for.")
+    if found is None:
+        raise Refused(f"{rule} does not object to this backport.")
+    if len(reason.strip()) < SHORTEST_REASON:
+        raise Refused(f"Say in {SHORTEST_REASON} characters or more why it must go all the same.")
+    in_force = Override.objects.filter(backport=backport, rule=rule, ended_at__isnull=True)
+    if in_force.filter(confirmed_at__isnull=True, digest=digest_of(found)).exists():
+        raise Refused(f"An override of {rule} is proposed already; a second person confirms it.")
+    in_force.update(ended_at=shown.at)
+    override = Override.objects.create(
+        backport=backport,
+        rule=rule,
+        digest=digest_of(found),
+        content=shown.content(backport),
+        proposed_by=by,
+        requester=backport.requester,
+        reason=reason.strip(),
+        proposed_at=shown.at,
+    )
+    _record_override("propose-override", override, by, shown.at)
+    _replanned(backport, shown.at)
+    return override
+
+
+@transaction.atomic
+def confirm_override(*, override: Override, by: User, fingerprint: str) -> Override:
+    """Let a backport go although a MUST rule objects, as the second person.
+
+    Whoever calls this has made sure that `by` signed in a moment ago. One event is logged.
+
+    Raises:
+        NotPermitted: no role for it, own work, or they proposed it.
+        OutOfDate: something changed since the page was shown, or since it was proposed.
+    """
+    backport = override.backport
+    _take(backport)
+    override.refresh_from_db()
+    actor = actor_of(by)
+    require(actor, Act.CONFIRM_OVERRIDE, relations_to(actor, backport, override))
+    shown = _shown(backport, fingerprint)
+    found = shown.objecting(Level.MUST).get(override.rule)
+    waits = Override.objects.filter(
+        pk=override.pk, confirmed_by__isnull=True, ended_at__isnull=True
+    )
+    if (
+        found is None
+        or override.digest != digest_of(found)
+        or override.content != shown.content(backport)
+        or waits.update(confirmed_by=by, confirmed_at=shown.at) != 1
+    ):
+        raise OutOfDate("What was to be overridden is not the same any more; read it again.")
+    _record_override("confirm-override", override, by, shown.at)
+    _replanned(backport, shown.at)
+    override.refresh_from_db()
+    return override
+
+
+@transaction.atomic
+def end_override(*, override: Override, by: User, reason: str) -> Override:
+    """Turn down a proposed override, or take back one in force. One event is logged.
+
+    Raises:
+        NotPermitted: no role for it.
+        OutOfDate: it has ended already.
+        Refused: no reason.
+    """
+    backport = override.backport
+    _take(backport)
+    actor = actor_of(by)
+    require(actor, Act.PROPOSE_OVERRIDE, relations_to(actor, backport))
+    _require_words(reason)
+    now = timezone.now()
+    in_force = Override.objects.filter(pk=override.pk, ended_at__isnull=True)
+    if in_force.update(ended_at=now) != 1:
+        raise OutOfDate("This override has ended already.")
+    _record_override("end-override", override, by, now, reason=reason.strip())
+    _replanned(backport, now)
+    override.refresh_from_db()
+    return override
 
 
 @transaction.atomic
@@ -112,6 +282,34 @@ def send_to_train(*, backport: Backport, by: User, fingerprint: str, reason: str
 
 
 @transaction.atomic
+def send_to_dedicated(*, backport: Backport, by: User, fingerprint: str, reason: str) -> Backport:
+    """Leave a backport to a window of its own, with the reason. One event is logged.
+
+    Raises:
+        NotPermitted: neither the requester nor a reviewer.
+        OutOfDate: something changed since the page was shown.
+        IllegalTransition: it is over or being deployed.
+        Refused: no reason.
+    """
+    return _decide(backport, by, fingerprint, reason, Decision.SEND_TO_DEDICATED)
+
+
+@transaction.atomic
+def veto_backport(*, backport: Backport, by: User, fingerprint: str, reason: str) -> Backport:
+    """Keep a backport out of its window, as a deployer, until its step starts.
+
+    It is `missed`, with the reason, and can be booked again. One event is logged.
+
+    Raises:
+        NotPermitted: not a deployer.
+        OutOfDate: something changed since the page was shown.
+        IllegalTransition: it is over or being deployed.
+        Refused: no reason.
+    """
+    return _decide(backport, by, fingerprint, reason, Decision.VETO)
+
+
+@transaction.atomic
 def ask_requester(*, backport: Backport, by: User, fingerprint: str, reason: str) -> Backport:
     """Send a backport back to its requester with a question. One event is logged.
 
@@ -124,9 +322,46 @@ def ask_requester(*, backport: Backport, by: User, fingerprint: str, reason: str
     return _decide(backport, by, fingerprint, reason, Decision.ASK)
 
 
+@transaction.atomic
+def reply_to_question(*, backport: Backport, by: User, fingerprint: str, reply: str) -> Backport:
+    """Answer what a reviewer asked; it goes back to that reviewer. One event is logged.
+
+    Raises:
+        NotPermitted: somebody else requested it.
+        OutOfDate: something changed since the page was shown.
+        IllegalTransition: nobody asked.
+        Refused: no answer, or the window is over.
+    """
+    _take(backport)
+    actor = actor_of(by)
+    require(actor, Act.REPLY, relations_to(actor, backport))
+    require_current(backport, fingerprint)
+    now = timezone.now()
+    if backport.window.is_over(now):
+        raise Refused("The window is over; book the change in another one.")
+    if not reply.strip():
+        raise Refused("Write the answer; the reviewer reads it.")
+    backport.apply(Action.REPLY)
+    asked = Review.objects.filter(backport=backport, decision=Decision.ASK.value)
+    question = asked.select_related("reviewer").latest("made_at", "pk")
+    question.reply, question.replied_at = reply.strip(), now
+    question.save(update_fields=["reply", "replied_at"])
+    record(
+        kind="backport.reply",
+        actor=by,
+        window=backport.window,
+        backport=backport,
+        payload={"to": question.reviewer.username, "reply": reply.strip()},
+        at=now,
+    )
+    return _replanned(backport, now)
+
+
 _MEANING = {
     Decision.DECLINE: (Act.DECLINE, Action.DECLINE),
     Decision.SEND_TO_TRAIN: (Act.SEND_TO_TRAIN, Action.SEND_TO_TRAIN),
+    Decision.SEND_TO_DEDICATED: (Act.SEND_TO_DEDICATED, Action.SEND_TO_DEDICATED),
+    Decision.VETO: (Act.VETO, Action.VETO),
     Decision.ASK: (Act.ASK, Action.ASK),
 }
 
@@ -135,42 +370,115 @@ def _decide(
     backport: Backport, by: User, fingerprint: str, reason: str, decision: Decision
 ) -> Backport:
     act, action = _MEANING[decision]
-    take_turn(backport.window)
-    read_again(backport)
-    require(actor_of(by), act, relations_to(by, backport))
+    _take(backport)
+    actor = actor_of(by)
+    require(actor, act, relations_to(actor, backport))
     require_current(backport, fingerprint)
-    if not reason.strip():
-        raise Refused("Say why, in a sentence; the requester reads it.")
+    _require_words(reason)
     if decision is Decision.SEND_TO_TRAIN and backport.change.project == CONFIG_PROJECT:
         raise Refused("Configuration never rides the train; decline it, or leave it in a window.")
     now = timezone.now()
     backport.apply(action, approved_content="")
     void_approval(backport, now)
     _write(backport, by, decision, reason)
-    replan_window(window=backport.window, now=now)
+    return _replanned(backport, now)
+
+
+def _take(backport: Backport) -> None:
+    take_turn(backport.window)
+    read_again(backport)
+
+
+def _shown(backport: Backport, fingerprint: str) -> _Shown:
+    """Return what the rules say now, if it is what the person was shown.
+
+    Raises:
+        OutOfDate: something changed since.
+        Refused: Gerrit has not told about the change yet.
+    """
+    require_current(backport, fingerprint)
+    if not backport.change.is_known:
+        raise Refused("Gerrit has not told about this change yet; nobody can have seen it.")
+    now = timezone.now()
+    given, planned = planned_now(backport.window, now)
+    if fingerprint_of(backport, given, planned) != fingerprint:
+        raise OutOfDate("This backport changed since you opened it; read it again.")
+    number = backport.change.number
+    return _Shown(now, given, tuple(f for f in planned.findings if f.change == number))
+
+
+def _replanned(backport: Backport, at: datetime) -> Backport:
+    replan_window(window=backport.window, now=at)
     read_again(backport)
     return backport
 
 
+def _require_words(reason: str) -> None:
+    if not reason.strip():
+        raise Refused("Say why, in a sentence; the requester reads it.")
+
+
 def _require_acknowledged(
-    objecting: Iterable[str], acknowledged: frozenset[str], reason: str
+    objecting: Collection[str], acknowledged: frozenset[str], reason: str
 ) -> None:
     objections = frozenset(objecting)
     if missing := sorted(objections - acknowledged):
         raise Refused(f"Tick {', '.join(missing)} and say why, or send the backport there.")
     if unknown := sorted(acknowledged - objections):
         raise Refused(f"Nothing to acknowledge: {', '.join(unknown)} does not object.")
-    if acknowledged and len(reason.strip()) < SHORTEST_REASON:
-        raise Refused(f"Say in {SHORTEST_REASON} characters or more why this is taken on.")
+    if acknowledged and len(reason.strip()) < SHORTEST_ACKNOWLEDGEMENT:
+        raise Refused(f"Say in {SHORTEST_ACKNOWLEDGEMENT} characters or more why this is taken on.")
 
 
-def _write(  # noqa: PLR0913, PLR0917 - what a review row is made of
+def _acknowledge(  # noqa: PLR0913, PLR0917 - what an acknowledgement is made of
+    backport: Backport,
+    by: User,
+    findings: Iterable[Finding],
+    content: str,
+    reason: str,
+    at: datetime,
+) -> None:
+    for found in findings:
+        Acknowledgement.objects.filter(
+            backport=backport, rule=found.rule, ended_at__isnull=True
+        ).update(ended_at=at)
+        Acknowledgement.objects.create(
+            backport=backport,
+            rule=found.rule,
+            digest=digest_of(found),
+            content=content,
+            by=by,
+            requester=backport.requester,
+            reason=reason.strip(),
+            made_at=at,
+        )
+
+
+def _record_override(
+    verb: str, override: Override, by: User, at: datetime, *, reason: str = ""
+) -> None:
+    record(
+        kind=f"backport.{verb}",
+        actor=by,
+        window=override.backport.window,
+        backport=override.backport,
+        payload={
+            "override": override.pk,
+            "rule": override.rule,
+            "reason": reason or override.reason,
+        },
+        at=at,
+    )
+
+
+def _write(  # noqa: PLR0913 - what a review row is made of
     backport: Backport,
     by: User,
     decision: Decision,
     reason: str,
-    acknowledged: frozenset[str] = frozenset(),
+    *,
     content: str = "",
+    rules: frozenset[str] = frozenset(),
 ) -> None:
     at = timezone.now()
     Review.objects.create(
@@ -178,7 +486,6 @@ def _write(  # noqa: PLR0913, PLR0917 - what a review row is made of
         reviewer=by,
         requester=backport.requester,
         decision=decision.value,
-        acknowledged=sorted(acknowledged),
         reason=reason.strip(),
         patch_set=backport.change.patch_set,
         sha=backport.change.sha,
@@ -195,7 +502,7 @@ def _write(  # noqa: PLR0913, PLR0917 - what a review row is made of
             "patch_set": backport.change.patch_set,
             "sha": backport.change.sha,
             "fingerprint": backport.fingerprint,
-            "acknowledged": sorted(acknowledged),
+            "acknowledged": sorted(rules),
             "reason": reason.strip(),
         },
         at=at,

@@ -51,12 +51,13 @@ def answer_question(  # noqa: PLR0913 - what an answer is made of
     backports = list(
         Backport.objects.filter(
             window=window, change__in=[first, then], status__in=OPEN_STATUSES
-        ).select_related("change", "requester")
+        ).select_related("change", "requester", "edited_by")
     )
+    actor = actor_of(by)
     relations: frozenset[Relation] = frozenset().union(
-        *(relations_to(by, backport) for backport in backports)
+        *(relations_to(actor, backport) for backport in backports)
     )
-    require(actor_of(by), Act.ANSWER_QUESTION, relations)
+    require(actor, Act.ANSWER_QUESTION, relations)
     plan = newest_plan(window)
     if plan is None or plan.fingerprint != plan_fingerprint:
         raise OutOfDate("The plan changed since you opened it; read it again.")

@@ -28,7 +28,8 @@ PAGE = "scheduler/backports/amend.html"
 def amend(request: PageRequest, pk: int) -> HttpResponse:
     """Show the answers of a backport to its requester, and store what they changed."""
     backport = _backport(pk)
-    require(actor_of(request.user), Act.AMEND, relations_to(request.user, backport))
+    actor = actor_of(request.user)
+    require(actor, Act.AMEND, relations_to(actor, backport))
     if request.method != "POST":
         try:
             status_after(Status(backport.status), Action.AMEND)

@@ -25,7 +25,7 @@ from scheduler.domain.planning.plan import plan_window
 from scheduler.domain.statements import StatementKind
 from scheduler.forms import BackportAnswersForm, BackportForm, PreviewForm
 from scheduler.models import Backport, Change, Plan, Window
-from scheduler.queries import newest_plan, plan_input
+from scheduler.queries import newest_plan, planned_now
 from scheduler.services.backports import (
     BackportAnswers,
     refusal_to_book,
@@ -212,7 +212,7 @@ def _preview_of(
     given = form.cleaned_data
     window: Window = given["window"]
     now = window.planned_at(timezone.now())
-    facts = plan_input(window, now)
+    facts, _ = planned_now(window, now)
     number = fetched[0].change.number
     wished = domain.Backport(
         change=number,
@@ -282,10 +282,10 @@ def show(request: PageRequest, pk: int, *, refusal: Refusal | None = None) -> Ht
         "reviewing": reviewing_of(request.user, actor, backport, entry.objections),
         "asked": question_to_requester(backport, reviews),
         "may_amend": can_be_amended(backport)
-        and may(actor, Act.AMEND, relations_to(request.user, backport)),
+        and may(actor, Act.AMEND, relations_to(actor, backport)),
         "may_withdraw": backport.is_open
         and backport.status != Status.DEPLOYING.value
-        and may(actor, Act.WITHDRAW, relations_to(request.user, backport)),
+        and may(actor, Act.WITHDRAW, relations_to(actor, backport)),
         "history": history_of(backport),
         "next_sentence": _next_sentence(backport, place, entry, questions, shown),
     }

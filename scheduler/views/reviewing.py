@@ -61,7 +61,7 @@ def reviewing_of(
     status = Status(backport.status)
     if not status.is_open or status is Status.DEPLOYING:
         return None
-    relations = relations_to(user, backport)
+    relations = relations_to(actor, backport)
     waits = status is Status.SUBMITTED
     allowed = may(actor, Act.APPROVE, relations)
     why_not = ""

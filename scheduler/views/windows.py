@@ -17,7 +17,7 @@ from scheduler.domain.planning.edges import Because
 from scheduler.domain.planning.plan import Step
 from scheduler.forms import ReasonForm
 from scheduler.models import Change, Plan, Window
-from scheduler.queries import newest_plan, plan_input
+from scheduler.queries import newest_plan, planned_now
 from scheduler.services import windows as services
 from scheduler.services.backports import refusal_to_book
 from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, page
@@ -184,11 +184,7 @@ def document(_request: PageRequest, pk: int) -> HttpResponse:
     """Download the facts that the window was planned from, as a plan document."""
     window = get_object_or_404(Window, pk=pk)
     plan = newest_plan(window)
-    facts = (
-        plan.document
-        if plan
-        else document_of(plan_input(window, window.planned_at(timezone.now())))
-    )
+    facts = plan.document if plan else document_of(planned_now(window, timezone.now())[0])
     answer = JsonResponse(facts, json_dumps_params={"indent": 2, "ensure_ascii": False})
     answer["Content-Disposition"] = f'attachment; filename="plan-{window.start:%Y-%m-%d-%H%M}.json"'
     return answer

@@ -5,27 +5,53 @@ from itertools import chain, combinations
 import pytest
 
 from scheduler.domain.errors import NotPermitted
+from scheduler.domain.lifecycle import Status
 from scheduler.domain.permissions import Act, Actor, Relation, Role, may, relations_of, require
 
 # Each row: the act; who may by role (D developer, R reviewer, P deployer, E release engineer);
-# whether the requester may without a role; whether the requester, owner and uploader are barred.
+# whether the requester may without a role; who is barred whatever the role (own: requester, owner,
+# uploader, editor; +overrider); and the statuses (S submitted, N needs-info, A approved, Q queued,
+# G deploying) it may be in, "any" for what is not about one backport.
 TABLE = """
-book            DRPE  -          -
-amend           -     requester  -
-withdraw        RE    requester  -
-answer-question RE    requester  -
-approve         RE    -          barred
-acknowledge     RE    -          barred
-ask             RPE   -          -
-decline         RPE   -          -
-send-to-train   RE    requester  -
-lock-window     PE    -          -
-unlock-window   PE    -          -
+book              DRPE  -          -              any
+watch             DRPE  -          -              SNAQG
+amend             -     requester  -              SNAQ
+reply             -     requester  -              N
+withdraw          RE    requester  -              SNAQ
+hand-over         E     requester  -              SNAQ
+answer-question   RE    requester  -              SNAQ
+approve           RE    -          own            S
+withdraw-approval RE    -          -              AQ
+acknowledge       RE    -          own            SNAQ
+propose-override  RPE   -          own            SNAQ
+confirm-override  RPE   -          own+overrider  SNAQ
+ask               RPE   -          -              S
+decline           RPE   -          -              SNAQ
+send-to-train     RE    requester  -              SNAQ
+send-to-dedicated RE    requester  -              SNAQ
+veto              PE    -          -              SNAQ
+lock-window       PE    -          -              any
+unlock-window     PE    -          -              any
+manage-people     E     -          -              any
 """
 ROLES = {"D": "developer", "R": "reviewer", "P": "deployer", "E": "release-engineer"}
+STATUSES = {
+    "S": Status.SUBMITTED,
+    "N": Status.NEEDS_INFO,
+    "A": Status.APPROVED,
+    "Q": Status.QUEUED,
+    "G": Status.DEPLOYING,
+}
+OWN = {"requester", "owner", "uploader", "editor"}
+BARRED: dict[str, set[str]] = {"-": set(), "own": OWN, "own+overrider": {*OWN, "overrider"}}
 EXPECTED = {
-    act: ({ROLES[letter] for letter in letters.strip("-")}, asked == "requester", own == "barred")
-    for act, letters, asked, own in (line.split() for line in TABLE.strip().splitlines())
+    act: (
+        {ROLES[letter] for letter in letters.strip("-")},
+        asked == "requester",
+        BARRED[barred],
+        set(Status) if where == "any" else {STATUSES[letter] for letter in where},
+    )
+    for act, letters, asked, barred, where in (line.split() for line in TABLE.strip().splitlines())
 }
 
 
@@ -36,14 +62,17 @@ def every_set(names: list[str]) -> list[tuple[str, ...]]:
 
 @pytest.mark.parametrize("act", Act)
 def test_an_act_is_permitted_exactly_where_the_table_says(act: Act) -> None:
-    roles, requester_may, own_work_barred = EXPECTED[act.value]
+    roles, requester_may, barred, statuses = EXPECTED[act.value]
     for held in every_set(sorted(ROLES.values())):
         actor = Actor("ada", frozenset(map(Role, held)))
         for relations in every_set([relation.value for relation in Relation]):
             expected = bool(roles & set(held)) or (requester_may and "requester" in relations)
-            expected = expected and not (own_work_barred and relations)
+            expected = expected and not barred & set(relations)
             related = frozenset(map(Relation, relations))
             assert may(actor, act, related) is expected, (held, relations)
+            for status in Status:
+                here = expected and status in statuses
+                assert may(actor, act, related, status) is here, (held, relations, status)
             if expected:
                 require(actor, act, related)
             else:
@@ -73,14 +102,17 @@ def test_a_refusal_says_why() -> None:
     )
 
 
-def test_relations_are_read_from_the_names() -> None:
-    def held(username: str) -> set[str]:
-        return set(relations_of(username, requester="ada", owner="ada", uploader="rae"))
+def test_relations_are_read_from_every_name_that_is_known() -> None:
+    who = {Relation.REQUESTER: "ada", Relation.OWNER: "Ada-L", Relation.UPLOADER: "rae"}
 
-    assert held("ada") == {"requester", "owner"}
-    assert held("rae") == {"uploader"}
+    def held(username: str, *names: str) -> set[str]:
+        return set(relations_of(Actor(username, names=frozenset(names)), who))
+
+    assert held("ada") == {"requester"}
+    assert held("ada", "ada-l") == {"requester", "owner"}
+    assert held("rae", "sam") == {"uploader"}
     assert held("sam") == set()
-    assert relations_of("", requester="", owner="", uploader="") == frozenset()
+    assert relations_of(Actor(""), {Relation.OWNER: ""}) == frozenset()
 
 
 def test_the_table_has_a_row_for_every_act() -> None:

@@ -169,7 +169,8 @@ def test_an_acknowledged_rule_is_lifted(l10n: Backport, rae: User) -> None:
     plan = newest_plan(l10n.window)
     assert plan is not None
     assert [step["changes"] for step in plan.result["queue"]] == [[2000]]
-    assert l10n.reviews.get().acknowledged == ["l10n"]
+    (taken,) = l10n.acknowledgements.all()
+    assert (taken.rule, taken.by, taken.reason) == ("l10n", rae, REASON)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from scheduler.domain.errors import NotPermitted, OutOfDate, Refused
 from scheduler.domain.lifecycle import Status
 from scheduler.domain.statements import OnlyFirst, StatementKind
 from scheduler.models import Backport, Event, Plan, Question, Statement, User, Window
-from scheduler.queries import newest_plan, plan_input
+from scheduler.queries import newest_plan, planned_now
 from scheduler.services.changes import refresh_open_windows, store_changes
 from scheduler.services.plans import replan_window
 from scheduler.services.statements import answer_question
@@ -218,7 +218,7 @@ def test_planning_reads_as_often_for_3_as_for_30_backports(window: Window, ada: 
         for number in range(first, last + 1):
             make_backport(window, ada, fetched(number))
         with CaptureQueriesContext(connection) as queries:
-            given = plan_input(window, timezone.now())
+            given, _ = planned_now(window, timezone.now())
         assert len(given.backports) == last
         counts.append(len(queries))
     assert counts[0] == counts[1]

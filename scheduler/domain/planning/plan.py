@@ -268,7 +268,7 @@ class _Planning:
         waiting = deque(sorted(own))
         while waiting:
             number = waiting.popleft()
-            place = Place.HELD if self.out[number] is Place.HELD else Place.BLOCKED
+            place = self._place_for_want_of(number)
             for other in self._held_back_by(number):
                 if other in own or is_waived(self.backports[other]):
                     continue
@@ -280,13 +280,17 @@ class _Planning:
                 continue
             missing = [other for other in self._needed_by(number) if other in self.out]
             if missing:
-                place = self.out.get(number, Place.HELD)
+                place = min(self._place_for_want_of(other) for other in missing)
                 worst = [n for n in missing if (self.out[n] is Place.HELD) == (place is Place.HELD)]
                 words = "is held" if place is Place.HELD else "does not go out in this window"
                 objection = waits_for(worst or missing, changes_word=words)
                 self.findings[number].append(
                     finding(self.backports[number], NOT_IN_QUEUE, objection, place)
                 )
+
+    def _place_for_want_of(self, number: int) -> Place:
+        """Return where the lack of a change that does not go leads what needs it."""
+        return Place.HELD if self.out[number] is Place.HELD else Place.BLOCKED
 
     def _held_back_by(self, number: int) -> Iterable[int]:
         yield from self.edges.thens.get(number, ())

@@ -347,7 +347,8 @@ def approve_current(backport: Backport, reviewers: tuple[User, ...]) -> None:
         if found["change"] == number and found["level"] == "SHOULD" and not found["lifted"]
     )
     for reviewer in reviewers:
-        if may(actor_of(reviewer), Act.APPROVE, relations_to(reviewer, backport)):
+        actor = actor_of(reviewer)
+        if may(actor, Act.APPROVE, relations_to(actor, backport)):
             approve_backport(
                 backport=backport,
                 reviewer=reviewer,
