@@ -6,11 +6,13 @@ from zoneinfo import available_timezones
 
 from django import forms
 
+from scheduler.adapters.cleaning import visible_line, visible_prose
 from scheduler.domain.backports import Kind, Mark, Urgency
 from scheduler.domain.permissions import Role
 from scheduler.models import Window
 
 LONGEST = 2000
+LONGEST_REASON = 500
 _EMPTY_ANSWERS = frozenset(
     {"none", "low", "n/a", "n.a.", "n.a", "na", "no", "nothing", "nowhere", "-"}
 )
@@ -36,8 +38,24 @@ _MARKS = {
 }
 
 
-def _text(label: str, example: str, *, rows: int = 2, required: bool = True) -> forms.CharField:
-    return forms.CharField(
+class LineField(forms.CharField):
+    """One line of free text; what must not be in it is shown, never stored as it came."""
+
+    def to_python(self, value: object) -> str:
+        """Return the text, cleaned; its length counts as it will be stored."""
+        return visible_line(super().to_python(value) or "")
+
+
+class ProseField(forms.CharField):
+    """Free text of several lines; what must not be in it is shown, never stored as it came."""
+
+    def to_python(self, value: object) -> str:
+        """Return the text, cleaned; its length counts as it will be stored."""
+        return visible_prose(super().to_python(value) or "")
+
+
+def _text(label: str, example: str, *, rows: int = 2, required: bool = True) -> ProseField:
+    return ProseField(
         label=label,
         help_text=f"Such as: {example}",
         required=required,
@@ -87,10 +105,8 @@ class BackportAnswersForm(forms.Form):
         required=False,
         initial=True,
     )
-    tester = forms.CharField(
-        label="Who tests", help_text="Such as: ada", max_length=150, required=False
-    )
-    nick = forms.CharField(
+    tester = LineField(label="Who tests", help_text="Such as: ada", max_length=150, required=False)
+    nick = LineField(
         label="Nick in chat", help_text="Such as: ada_l", max_length=100, required=False
     )
     steps_before = _text("Steps before", "create the table with the script.", required=False)
@@ -135,7 +151,7 @@ class BackportAnswersForm(forms.Form):
 class BackportForm(BackportAnswersForm):
     """Everything that booking a backport takes."""
 
-    change = forms.CharField(
+    change = LineField(
         label="Change",
         help_text="Its number or address, such as: 10010",
         max_length=300,
@@ -146,6 +162,7 @@ class BackportForm(BackportAnswersForm):
         help_text="Such as: the next one with free slots.",
         queryset=Window.objects.none(),
         empty_label=None,
+        error_messages={"invalid_choice": "This window is locked or over; choose another one."},
     )
 
     def __init__(self, *args: Any, windows: Any, preview_url: str = "", **kwargs: Any) -> None:  # noqa: ANN401 - as Django's own
@@ -174,7 +191,7 @@ class BackportForm(BackportAnswersForm):
 class PreviewForm(forms.Form):
     """The little that the verdict needs while somebody is still typing."""
 
-    change = forms.CharField(max_length=300)
+    change = LineField(max_length=300)
     window = forms.ModelChoiceField(queryset=Window.objects.none())
     kind = forms.ChoiceField(choices=[(kind.value, "") for kind in Kind], required=False)
     urgency = forms.TypedChoiceField(
@@ -196,14 +213,14 @@ class PreviewForm(forms.Form):
 class ReasonForm(forms.Form):
     """Why something is done, in a sentence."""
 
-    reason = forms.CharField(max_length=500)
+    reason = ProseField(max_length=LONGEST_REASON)
 
 
 class ReviewForm(forms.Form):
     """What a reviewer decides about exactly what they were shown."""
 
     fingerprint = forms.CharField(max_length=64)
-    reason = forms.CharField(max_length=500, required=False)
+    reason = ProseField(max_length=LONGEST_REASON, required=False)
     acknowledged = forms.MultipleChoiceField(required=False)
 
     def __init__(
@@ -239,8 +256,8 @@ class AnswerForm(forms.Form):
     only_first = forms.ChoiceField(
         choices=[(word, word) for word in ("nothing", "degraded", "outage")], required=False
     )
-    reason = forms.CharField(max_length=500, required=False)
-    back = forms.IntegerField(min_value=1, required=False)
+    reason = ProseField(max_length=LONGEST_REASON, required=False)
+    back = forms.CharField(required=False)
 
     def clean(self) -> dict[str, Any]:
         """An order needs to say what breaks while only the first is live."""

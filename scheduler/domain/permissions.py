@@ -20,6 +20,11 @@ class Role(StrEnum):
     DEPLOYER = "deployer"
     RELEASE_ENGINEER = "release-engineer"
 
+    @property
+    def spoken(self) -> str:
+        """The role in words."""
+        return self.value.replace("-", " ")
+
 
 class Relation(StrEnum):
     """What a person is to the backport that the act is about."""
@@ -132,7 +137,30 @@ PERMITS: Mapping[Act, Permit] = {
     Act.MANAGE_PEOPLE: Permit(frozenset({Role.RELEASE_ENGINEER})),
 }
 
-_REFUSALS = {
+_DEEDS: Mapping[Act, str] = {
+    Act.BOOK: "book a backport",
+    Act.WATCH: "watch this backport",
+    Act.AMEND: "change these answers",
+    Act.REPLY: "answer the reviewer",
+    Act.WITHDRAW: "withdraw this backport",
+    Act.HAND_OVER: "hand this backport over",
+    Act.ANSWER_QUESTION: "answer this question",
+    Act.APPROVE: "approve this backport",
+    Act.WITHDRAW_APPROVAL: "withdraw this approval",
+    Act.PROPOSE_OVERRIDE: "override a rule for this backport",
+    Act.CONFIRM_OVERRIDE: "confirm this override",
+    Act.ACKNOWLEDGE: "take on what the rules say about this backport",
+    Act.ASK: "ask its requester",
+    Act.DECLINE: "decline this backport",
+    Act.SEND_TO_TRAIN: "send this backport to the train",
+    Act.SEND_TO_DEDICATED: "send this backport to a dedicated window",
+    Act.VETO: "veto this backport",
+    Act.LOCK_WINDOW: "lock a window",
+    Act.UNLOCK_WINDOW: "unlock a window",
+    Act.MANAGE_PEOPLE: "manage people",
+}
+
+_OWN = {
     Relation.REQUESTER: "you requested it",
     Relation.OWNER: "you own the change",
     Relation.UPLOADER: "you uploaded its current patch set",
@@ -171,6 +199,8 @@ def may(
         return False
     if status is not None and permit.statuses and status not in permit.statuses:
         return False
+    if status is not None and permit.statuses and status not in permit.statuses:
+        return False
     return bool(permit.roles & actor.roles or permit.relations & relations)
 
 
@@ -184,10 +214,29 @@ def require(actor: Actor, act: Act, relations: frozenset[Relation] = frozenset()
         raise NotPermitted(actor.barred)
     if may(actor, act, relations):
         return
-    spoken = act.value.replace("-", " ")
     own = PERMITS[act].unless & relations
     if own:
-        reasons = " and ".join(_REFUSALS[relation] for relation in sorted(own))
-        raise NotPermitted(f"You cannot {spoken} this backport: {reasons}. Somebody else has to.")
-    needed = " or ".join(sorted(role.value.replace("-", " ") for role in PERMITS[act].roles))
-    raise NotPermitted(f"You may not {spoken} here; that takes a {needed or 'requester'}.")
+        reasons = _listed([_OWN[relation] for relation in Relation if relation in own], "and")
+        raise NotPermitted(f"You may not {_DEEDS[act]}: {reasons}. Somebody else has to.")
+    held = _listed([f"a {role.spoken}" for role in Role if role in actor.roles], "and")
+    raise NotPermitted(
+        f"Only {_who_may(act)} may {_DEEDS[act]}; "
+        f"you are signed in as {actor.username}, {held or 'without a role'}."
+    )
+
+
+def _who_may(act: Act) -> str:
+    """Return those whom the table allows an act: "the requester or a reviewer"."""
+    permit = PERMITS[act]
+    return _listed(
+        [
+            *(f"the {relation.value}" for relation in Relation if relation in permit.relations),
+            *(f"a {role.spoken}" for role in Role if role in permit.roles),
+        ],
+        "or",
+    )
+
+
+def _listed(words: list[str], last: str) -> str:
+    """Return words as a sentence lists them: "a", "a or b", "a, b or c"."""
+    return f" {last} ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))

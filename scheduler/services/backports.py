@@ -74,13 +74,9 @@ def submit_backports(
         Refused: the window is locked or over, the answers say nothing, or a change is already
             booked somewhere.
     """
-    require(actor_of(requester), Act.BOOK)
     take_turn(window)
     now = timezone.now()
-    if window.is_over(now):
-        raise Refused("This window is over; choose a coming one.")
-    if window.is_locked:
-        raise Refused("This window is locked; choose another one, or ask its deployers.")
+    _require_bookable(requester, window, now)
     _require_answers(answers)
     backports = []
     for change in changes:
@@ -185,6 +181,23 @@ def withdraw_backport(*, backport: Backport, by: User, fingerprint: str) -> Back
     record(kind="backport.withdraw", actor=by, window=backport.window, backport=backport, at=now)
     replan_window(window=backport.window, now=now)
     return backport
+
+
+def refusal_to_book(*, by: User, window: Window | None = None) -> str:
+    """Return why somebody cannot book, in this window or at all; empty if they can."""
+    try:
+        _require_bookable(by, window, timezone.now())
+    except Refused as refusal:
+        return refusal.sentence
+    return ""
+
+
+def _require_bookable(by: User, window: Window | None, now: datetime) -> None:
+    require(actor_of(by), Act.BOOK)
+    if window is not None and window.is_over(now):
+        raise Refused("This window is over; choose a coming one.")
+    if window is not None and window.is_locked:
+        raise Refused("This window is locked; choose another one, or ask its deployers.")
 
 
 @transaction.atomic

@@ -23,7 +23,7 @@ def lock_window(*, window: Window, by: User, plan_fingerprint: str) -> Window:
     Raises:
         NotPermitted: not a deployer.
         OutOfDate: the plan is not what the page showed any more.
-        Refused: it is locked or over, or a question is open.
+        Refused: it is locked or over, a question is open, or the queue is empty.
     """
     require(actor_of(by), Act.LOCK_WINDOW)
     take_turn(window)
@@ -40,6 +40,8 @@ def lock_window(*, window: Window, by: User, plan_fingerprint: str) -> Window:
         raise Refused(
             f"Somebody has to say first how {question.low} and {question.high} belong together."
         )
+    if not plan.result["queue"]:
+        raise Refused("The queue is empty: there is nothing to lock yet.")
     Window.objects.filter(pk=window.pk).update(
         locked_at=now, locked_by=by, locked_numbers=asdict(window.numbers)
     )

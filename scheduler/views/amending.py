@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods
 
 from scheduler.actors import actor_of, relations_to
 from scheduler.domain.backports import Urgency
-from scheduler.domain.errors import Refused
+from scheduler.domain.errors import IllegalTransition
 from scheduler.domain.lifecycle import Action, Status, status_after
 from scheduler.domain.permissions import Act, require
 from scheduler.forms import BackportAnswersForm
@@ -28,14 +28,13 @@ PAGE = "scheduler/backports/amend.html"
 def amend(request: PageRequest, pk: int) -> HttpResponse:
     """Show the answers of a backport to its requester, and store what they changed."""
     backport = _backport(pk)
-    try:
-        actor = actor_of(request.user)
-        require(actor, Act.AMEND, relations_to(actor, backport))
-        if request.method != "POST":
-            status_after(Status(backport.status), Action.AMEND)
-    except Refused as refusal:
-        return show_backport(request, pk, refusal=Refusal(refusal.sentence))
+    actor = actor_of(request.user)
+    require(actor, Act.AMEND, relations_to(actor, backport))
     if request.method != "POST":
+        try:
+            status_after(Status(backport.status), Action.AMEND)
+        except IllegalTransition as refusal:
+            return show_backport(request, pk, refusal=Refusal(refusal.sentence))
         form = BackportAnswersForm(initial=_answers_now(backport))
         return _show(request, backport, form, fingerprint=backport.fingerprint)
     form = BackportAnswersForm(request.POST, initial=_answers_now(backport))

@@ -20,24 +20,31 @@ from scheduler.domain import backports as domain
 from scheduler.domain.changes import ChangeSet
 from scheduler.domain.dependencies import Dependencies
 from scheduler.domain.lifecycle import TRANSITIONS, Action, Status
-from scheduler.domain.permissions import Act, may
+from scheduler.domain.permissions import Act, may, require
 from scheduler.domain.planning.plan import plan_window
 from scheduler.domain.statements import StatementKind
 from scheduler.forms import BackportAnswersForm, BackportForm, PreviewForm
-from scheduler.models import Backport, Change, Event, Plan, Window
+from scheduler.models import Backport, Change, Plan, Window
 from scheduler.queries import newest_plan, planned_now
-from scheduler.services.backports import BackportAnswers, submit_backport, withdraw_backport
+from scheduler.services.backports import (
+    BackportAnswers,
+    refusal_to_book,
+    submit_backport,
+    withdraw_backport,
+)
 from scheduler.services.changes import store_changes
+from scheduler.views.history import history_of
 from scheduler.views.http import PageRequest, Refusal, act, page
 from scheduler.views.pictures import Link, Picture, picture_of
-from scheduler.views.plan_pages import Entry, PlanPage, QuestionCard, StepRow
-from scheduler.views.reading import bookable_windows, events_of, question_to_requester, reviews_of
+from scheduler.views.plan_pages import Entry, Objection, PlanPage, QuestionCard, StepRow
+from scheduler.views.reading import bookable_windows, question_to_requester, reviews_of
 from scheduler.views.reviewing import reviewing_of
 from scheduler.views.windows import plan_page
 
 NEW = "scheduler/backports/new.html"
 PAGE = "scheduler/backports/detail.html"
 
+ELSEWHERE = "The window you came from is locked or over, so the next one is chosen here."
 ASK_LATER = "The review system does not answer; nothing was booked. Try again in a minute."
 
 
@@ -58,16 +65,8 @@ def new(request: PageRequest) -> HttpResponse:
     windows = bookable_windows(timezone.now())
     preview_url = reverse("backport-preview")
     if request.method != "POST":
-        initial = {
-            "tester": request.user.username,
-            "nick": request.user.nick,
-            "change": request.GET.get("change", ""),
-            "window": request.GET.get("window") or _first(windows),
-            "present": True,
-        }
-        form = BackportForm(windows=windows, preview_url=preview_url, initial=initial)
-        context = _previewed(request, initial) if initial["change"] else {}
-        return page(request, NEW, {"section": "new", "form": form, **context})
+        return _opened(request, windows, preview_url)
+    require(actor_of(request.user), Act.BOOK)
     if "look-up" in request.POST:
         form = BackportForm(windows=windows, preview_url=preview_url, initial=_typed(request))
         return page(request, NEW, {"section": "new", "form": form, **_previewed(request)})
@@ -81,6 +80,28 @@ def new(request: PageRequest) -> HttpResponse:
     if result is None:
         answer.status_code = 422
     return answer
+
+
+def _opened(request: PageRequest, windows: QuerySet[Window], preview_url: str) -> HttpResponse:
+    """Show the form to whoever may book, with what the address says; others see who may."""
+    wanted = request.GET.get("window", "")
+    chosen = next((one.pk for one in windows if str(one.pk) == wanted), None)
+    initial = {
+        "tester": request.user.username,
+        "nick": request.user.nick,
+        "change": request.GET.get("change", ""),
+        "window": chosen or _first(windows),
+        "present": True,
+    }
+    form = BackportForm(windows=windows, preview_url=preview_url, initial=initial)
+    context: dict[str, object] = {
+        "section": "new",
+        "form": form,
+        "why_not_book": refusal_to_book(by=request.user),
+        "preview_error": ELSEWHERE if wanted and not chosen else "",
+        **(_previewed(request, initial) if initial["change"] else {}),
+    }
+    return page(request, NEW, context)
 
 
 def _first(windows: QuerySet[Window]) -> int | None:
@@ -175,8 +196,8 @@ def _previewed(request: PageRequest, given: Mapping[str, Any] | None = None) -> 
         windows=bookable_windows(timezone.now()),
     )
     if not form.is_valid():
-        wanting = "the change" if "change" in form.errors else "the window"
-        return {"preview_error": f"Choose {wanting} first; then its verdict appears here."}
+        wanting = next(iter(form.errors))
+        return {"preview_error": f"Choose the {wanting} first; then the verdict appears here."}
     try:
         fetched = _fetch(form.cleaned_data["change"])
     except (Unreadable, AdapterError) as trouble:
@@ -248,7 +269,7 @@ def show(request: PageRequest, pk: int, *, refusal: Refusal | None = None) -> Ht
         "entry": entry,
         "place": place,
         "step": shown.step_of.get(number) if backport.is_open else None,
-        "moving": [one for one in entry.objections if one.moves and not one.lifted],
+        "moving": entry.blocking,
         "urgency": domain.Urgency(backport.urgency).slug,
         "questions": questions,
         "plan_fingerprint": plan.fingerprint if plan else "",
@@ -265,8 +286,8 @@ def show(request: PageRequest, pk: int, *, refusal: Refusal | None = None) -> Ht
         "may_withdraw": backport.is_open
         and backport.status != Status.DEPLOYING.value
         and may(actor, Act.WITHDRAW, relations_to(actor, backport)),
-        "history": [_said(event) for event in events_of(backport)],
-        "next_sentence": _next_sentence(backport, place, entry, questions),
+        "history": history_of(backport),
+        "next_sentence": _next_sentence(backport, place, entry, questions, shown),
     }
     return page(request, PAGE, context, partial="backport", refusal=refusal)
 
@@ -350,7 +371,11 @@ _AFTERWARDS = {
 
 
 def _next_sentence(
-    backport: Backport, place: str, entry: Entry, questions: tuple[QuestionCard, ...]
+    backport: Backport,
+    place: str,
+    entry: Entry,
+    questions: tuple[QuestionCard, ...],
+    shown: PlanPage,
 ) -> str:
     """Return what happens next, in one sentence."""
     status = Status(backport.status)
@@ -365,49 +390,22 @@ def _next_sentence(
         )
     if place == "queue":
         return "It is in the queue; be there when its step starts."
-    blocking = [one for one in entry.objections if one.moves and not one.lifted]
+    blocking = list(entry.blocking)
     if status is Status.SUBMITTED:  # an approval can take the others along
         blocking = [
             one for one in blocking if one.rule != "not-approved" and not one.can_be_acknowledged
         ]
     if blocking:
-        return blocking[0].remedy or blocking[0].message
+        return _way_out(blocking[0], shown)
     return "Somebody other than its requester and author has to approve it."
 
 
-_VERBS = {
-    "backport.submit": "asked for this backport",
-    "backport.submitted": "asked for this backport",
-    "backport.amend": "changed the answers",
-    "backport.withdraw": "withdrew it",
-    "backport.withdrawn": "withdrew it",
-    "backport.approve": "approved it",
-    "backport.approved": "approved it",
-    "backport.ask": "asked the requester something",
-    "backport.decline": "declined it",
-    "backport.send-to-train": "sent it to the train",
-    "backport.queue": "put it in the queue",
-    "backport.unqueue": "took it out of the queue",
-    "backport.void-approval": "voided its approval: what was approved has changed",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """One event as a sentence."""
-
-    at: object
-    who: str
-    what: str
-    reason: str
-
-
-def _said(event: Event) -> Said:
-    noun, _, verb = event.kind.partition(".")
-    words = f"{verb} ({noun})".replace("-", " ")
-    return Said(
-        at=event.at,
-        who=event.actor_name or "The clock",
-        what=_VERBS.get(event.kind, words),
-        reason=str(event.payload.get("reason", "")),
+def _way_out(objection: Objection, shown: PlanPage) -> str:
+    """Return what would change it, and for each change that it waits for what that one needs."""
+    others = [shown.entry(number) for number in objection.waits_for]
+    return " ".join(
+        [
+            objection.remedy or objection.message,
+            *(f"{one.number}: {one.blocking[0].remedy}" for one in others if one.blocking),
+        ]
     )

@@ -14,6 +14,7 @@ from scheduler.actors import actor_of
 from scheduler.domain.lifecycle import Status
 from scheduler.domain.permissions import Act, may
 from scheduler.models import Backport, Freeze, Promotion, User, Window
+from scheduler.services.backports import refusal_to_book
 from scheduler.views.http import PageRequest, page
 from scheduler.views.plan_pages import PlanPage
 from scheduler.views.reading import (
@@ -79,10 +80,20 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class CalendarPage:
-    """Everything on the page."""
+    """Everything on the page.
+
+    Attributes:
+        days: from today on, without the windows that are over.
+        past: the windows of this week that are over, newest first.
+        next_room: the next window with a free slot, if there is one.
+        why_not_book: why this person cannot book at all; empty if they can.
+    """
 
     days: tuple[Day, ...]
+    past: tuple[Row, ...]
     replays: tuple[Row, ...]
+    next_room: Row | None
+    why_not_book: str
     mine: tuple[Backport, ...]
     live: tuple[tuple[str, str], ...]
     state: str
@@ -112,10 +123,13 @@ def _calendar_page(user: User, now: datetime) -> CalendarPage:
     mine = backports_of(user)
     rows = [_row(window, plans[window.pk], freezes, user, now) for window in windows]
     current = [row for row in rows if row.window.as_of is None]
-    advice = _advice(user, now, current, plans, mine)
+    advice = _advice(user, now, plans, mine)
     return CalendarPage(
-        days=_days(current, promotions, freezes, monday, today),
+        days=_days([row for row in current if not row.is_over], promotions, freezes, monday, today),
+        past=tuple(row for row in reversed(current) if row.is_over),
         replays=tuple(row for row in rows if row.window.as_of is not None),
+        next_room=next((row for row in current if row.can_be_booked), None),
+        why_not_book=refusal_to_book(by=user),
         mine=tuple(mine),
         live=_live(promotions, now),
         state=_state(current),
@@ -182,7 +196,7 @@ def _days(
             if start <= one.at < end
         ]
         of_day = tuple(row for row in rows if start <= row.window.start < end)
-        if of_day or bands:
+        if of_day or (bands and start.date() >= today):
             days.append(Day(start.date(), start.date() == today, tuple(bands), of_day))
     return tuple(days)
 
@@ -211,11 +225,10 @@ def _live(promotions: Sequence[Promotion], now: datetime) -> tuple[tuple[str, st
 def _advice(
     user: User,
     now: datetime,
-    rows: Sequence[Row],
     plans: dict[int, PlanPage],
     mine: Sequence[Backport],
 ) -> Advice:
-    """Return the first thing that waits for this person: a question, a reply, a review, a slot."""
+    """Return the first thing that waits for this person: a question, a reply, a review."""
     for key, plan in plans.items():
         if asked := [card for card in plan.questions if card.mine]:
             return Advice(
@@ -234,12 +247,4 @@ def _advice(
     if may(actor_of(user), Act.APPROVE) and (waiting := len(waiting_for_review(user, now))):
         waits = "backport waits" if waiting == 1 else "backports wait"
         return Advice(f"{waiting} {waits} for your review.", reverse("review-inbox"), "Review")
-    for row in rows:
-        if row.can_be_booked:
-            return Advice(
-                "Nothing waits for you. The next window with free slots is "
-                f"{_day_and_time(row.window.start)}: {row.slots_left} of {row.max_patches} left.",
-                reverse("backport-new") + f"?window={row.window.pk}",
-                "Book in it",
-            )
-    return Advice("Nothing waits for you, and no window of these two weeks has a free slot.")
+    return Advice("Nothing waits for you.")

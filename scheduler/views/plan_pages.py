@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from scheduler.domain import changes as domain
+from scheduler.domain.planning.fitting import NOT_IN_QUEUE
 from scheduler.domain.policy.findings import Place
 from scheduler.domain.policy.rules import RULES_BY_ID
 from scheduler.models import Backport, Change
@@ -36,9 +37,19 @@ class Objection:
 
     @property
     def remedy(self) -> str:
-        """What would change it, in the policy's words."""
+        """What would change it: in the policy's words, unless it waits for others."""
+        if self.waits_for:
+            named = " and ".join(map(str, self.waits_for))
+            return f"Bring {named} into the queue first; until then this one waits."
         rule = RULES_BY_ID.get(self.rule)
         return rule.remedy if rule else ""
+
+    @property
+    def waits_for(self) -> tuple[int, ...]:
+        """The changes of the same window that have to get into the queue before it."""
+        if self.rule != NOT_IN_QUEUE:
+            return ()
+        return tuple(number for number in self.changes if number != self.change)
 
     @property
     def moves(self) -> bool:
@@ -81,6 +92,11 @@ class Entry:
     objections: tuple[Objection, ...] = ()
     placement: Placement | None = None
     mine: bool = False
+
+    @property
+    def blocking(self) -> tuple[Objection, ...]:
+        """What keeps it out of the queue."""
+        return tuple(one for one in self.objections if one.moves and not one.lifted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +333,7 @@ class PlanPage:
         booked = self.backports.keys()
         return tuple(
             AnswerCard(
-                _spoken(said),
+                f"{said['by']} said: {belonging(said)}",
                 QuestionCard(
                     low=self.entry(min(said["first"], said["then"])),
                     high=self.entry(max(said["first"], said["then"])),
@@ -356,11 +372,12 @@ class PlanPage:
         return "The evidence does not say which comes first."
 
 
-def _spoken(said: Mapping[str, Any]) -> str:
-    first, then, by = said["first"], said["then"], said["by"]
+def belonging(said: Mapping[str, Any]) -> str:
+    """Return what somebody said about two changes, in words."""
+    first, then = said["first"], said["then"]
     if said["kind"] == "before":
-        return f"{by} said: {first} before {then}; while only {first} is live: {said['only_first']}"
-    return f"{by} said: {first} and {then} are {_BELONG[said['kind']]}"
+        return f"{first} before {then}; while only {first} is live: {said['only_first']}"
+    return f"{first} and {then} are {_BELONG[said['kind']]}"
 
 
 _BELONG = {"together": "to go out together", "unrelated": "unrelated"}

@@ -9,7 +9,7 @@ from scheduler.domain.statements import OnlyFirst, StatementKind
 from scheduler.forms import AnswerForm
 from scheduler.models import Change, Window
 from scheduler.services.statements import answer_question
-from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act
+from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, local_address
 from scheduler.views.windows import show
 
 KINDS = {
@@ -44,9 +44,8 @@ def answer(request: PageRequest, pk: int) -> HttpResponse:
             plan_fingerprint=given["plan_fingerprint"],
             reason=given["reason"],
         )
-        if given["back"]:
-            return reverse("backport", args=[given["back"]])
-        return reverse("window", args=[pk])
+        here = reverse("window", args=[pk])
+        return local_address(request, given["back"], otherwise=here)
 
     result = act(request, effect)
     if isinstance(result, Refusal):

@@ -5,9 +5,12 @@ from datetime import datetime
 
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
-from scheduler.domain.lifecycle import OPEN, Status
+from scheduler.domain.lifecycle import Status
 from scheduler.models import Backport, Change, Event, Freeze, Plan, Promotion, Review, User, Window
+from scheduler.queries import OPEN_STATUSES
 from scheduler.views.plan_pages import PlanPage, numbers_in
+
+ANSWER, LOCK, UNLOCK = "question.answer", "window.lock", "window.unlock"
 
 
 def windows_between(start: datetime, end: datetime) -> list[Window]:
@@ -20,8 +23,9 @@ def windows_between(start: datetime, end: datetime) -> list[Window]:
 
 
 def bookable_windows(now: datetime) -> QuerySet[Window]:
-    """Return the windows that somebody can still book in: not over, or a replay."""
-    return Window.objects.filter(Q(end__gt=now) | Q(as_of__isnull=False)).order_by("start")
+    """Return the windows that somebody can still book in: not locked, not over or a replay."""
+    not_over = Q(end__gt=now) | Q(as_of__isnull=False)
+    return Window.objects.filter(not_over, locked_at__isnull=True).order_by("start")
 
 
 def newest_plans(windows: Iterable[Window]) -> dict[int, Plan]:
@@ -41,7 +45,7 @@ def backports_in(windows: Iterable[Window]) -> dict[int, dict[int, Backport]]:
     """Return the open backports of windows: by the window's key, then by change number."""
     found: dict[int, dict[int, Backport]] = {}
     rows = Backport.objects.filter(
-        window__in=[window.pk for window in windows], status__in=[status.value for status in OPEN]
+        window__in=[window.pk for window in windows], status__in=OPEN_STATUSES
     )
     for backport in rows.select_related("change", "requester", "window").defer("change__diff"):
         found.setdefault(backport.window_id, {})[backport.change.number] = backport
@@ -68,7 +72,7 @@ def plan_pages(windows: Iterable[Window], reader: User) -> dict[int, PlanPage]:
 def backports_of(user: User) -> list[Backport]:
     """Return what a person asked for and is still open, the next window first."""
     return list(
-        Backport.objects.filter(requester=user, status__in=[status.value for status in OPEN])
+        Backport.objects.filter(requester=user, status__in=OPEN_STATUSES)
         .select_related("change", "window", "requester")
         .defer("change__diff")
         .order_by("window__start", "pk")
@@ -113,6 +117,20 @@ def question_to_requester(backport: Backport, reviews: Iterable[Review]) -> Revi
     return next((one for one in reviews if one.decision == "ask"), None)
 
 
-def events_of(backport: Backport) -> list[Event]:
-    """Return what happened to a backport, oldest first."""
-    return list(backport.events.order_by("seq"))
+def events_about(backport: Backport) -> list[Event]:
+    """Return what happened to a backport, what was answered about it, and when it was locked.
+
+    Oldest first. Once it is over, what happens to its window and its change is not about it.
+    """
+    number = backport.change.number
+    booked_in = Backport.objects.filter(change=backport.change).values_list("window", flat=True)
+    answered = Q(payload__first=number) | Q(payload__then=number)
+    locked = Q(kind__in=(LOCK, UNLOCK), window=backport.window, at__gte=backport.submitted_at)
+    events = list(
+        Event.objects.filter(
+            Q(backport=backport) | Q(answered, kind=ANSWER, window__in=list(booked_in)) | locked
+        ).order_by("seq")
+    )
+    while not backport.is_open and events and events[-1].backport_id != backport.pk:
+        events.pop()
+    return events

@@ -19,6 +19,7 @@ from scheduler.forms import ReasonForm
 from scheduler.models import Change, Plan, Window
 from scheduler.queries import newest_plan, planned_now
 from scheduler.services import windows as services
+from scheduler.services.backports import refusal_to_book
 from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, page
 from scheduler.views.plan_pages import PlanPage, StepRow, numbers_in
 from scheduler.views.reading import backports_in, changes_named
@@ -55,7 +56,8 @@ def show(
         "sentence": _sentence(window, shown),
         "is_over": is_over,
         "polls": not is_over,
-        "may_lock": plan is not None and not is_over and may(actor, Act.LOCK_WINDOW),
+        "why_not_book": refusal_to_book(by=request.user, window=window),
+        "may_lock": bool(shown.steps) and not is_over and may(actor, Act.LOCK_WINDOW),
         "may_unlock": may(actor, Act.UNLOCK_WINDOW),
         "may_answer": may(actor, Act.ANSWER_QUESTION),
         "done": done,

@@ -1,7 +1,10 @@
 """October 2015, end to end: what would have saved that night, in a real browser."""
 
+from typing import Literal
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.contrib.auth.models import Group
 from playwright.sync_api import Page, expect
 
 from scheduler.models import Window
@@ -10,6 +13,7 @@ from tests.views.conftest import ANSWERS, CIRRUS, EVENTS
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 LABELS = {
     "why_not_train": "Why can it not wait for the train?",
     "user_impact": "What do users see if it waits?",
@@ -103,7 +107,7 @@ def test_booking_and_answering_work_without_javascript(opened: Open, october: Wi
     ada.get_by_role("button", name=f"{CIRRUS} first").click()
 
     expect(ada.get_by_text("belong together?")).to_have_count(0)
-    expect(ada.get_by_text(f"{CIRRUS} before {EVENTS}")).to_be_visible()
+    expect(ada.get_by_text(f"ada answered: {CIRRUS} before {EVENTS}")).to_be_visible()
 
 
 def test_a_question_is_answered_by_keyboard_alone(opened: Open, october: Window) -> None:
@@ -119,22 +123,52 @@ def test_a_question_is_answered_by_keyboard_alone(opened: Open, october: Window)
     ada.keyboard.press("ArrowDown")
     expect(ada.get_by_role("radio", name="degraded")).to_be_checked()
     ada.keyboard.press("Tab")
+    ada.keyboard.type("It defines what the other one uses.")
+    ada.keyboard.press("Tab")
     expect(ada.get_by_role("button", name=f"{CIRRUS} first")).to_be_focused()
     ada.keyboard.press("Enter")
 
     expect(ada.get_by_text("Answered; the window was planned again.")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_no_page_has_accessibility_findings(
-    opened: Open, october: Window, width: int, scheme: str
+def test_a_refusal_is_swapped_in_though_a_text_field_was_made_larger(
+    opened: Open, october: Window
 ) -> None:
+    ada = opened("ada")
+    book(ada, october, EVENTS)
+    book(ada, october, CIRRUS)
+    ada.goto(f"/windows/{october.pk}")
+    ada.evaluate("document.querySelector('textarea').style.height = '9rem'")
+    ada.evaluate("document.querySelector('[name=plan_fingerprint]').value = '0'.repeat(64)")
+
+    ada.get_by_role("button", name="Unrelated").click()
+
+    expect(ada.get_by_role("alert")).to_contain_text("The plan changed since you opened it")
+
+
+def test_whoever_may_not_reads_who_may(opened: Open, october: Window) -> None:
+    ada = opened("ada")
+    book(ada, october, CIRRUS)
+    rae = opened("rae")
+    rae.goto("/reviews/")
+    Group.objects.all().delete()
+
+    rae.get_by_text("Ask the requester, ").click()
+    rae.get_by_label("Reason, for the requester").fill("Later.")
+    rae.get_by_role("button", name="Decline").click()
+
+    expect(rae.get_by_role("alert")).to_contain_text("you are signed in as rae, without a role")
+    expect(rae.get_by_role("alert")).to_be_focused()
+    expect(rae.get_by_role("main")).to_have_count(1)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_page_has_accessibility_findings(opened: Open, october: Window, width: int) -> None:
     booking = opened("ada")
     book(booking, october, EVENTS)
     book(booking, october, CIRRUS)
     backport = booking.url
-    page = opened("rae", viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = opened("rae", viewport={"width": width, "height": 800})
     for address in (
         "/",
         f"/backports/new?window={october.pk}&change={CIRRUS}",
@@ -160,7 +194,10 @@ def test_no_page_has_accessibility_findings(
 
 
 def assert_accessible(page: Page, width: int, name: str) -> None:
-    """Fail on any finding of axe, and on a page that scrolls sideways."""
-    found = Axe().run(page).response["violations"]
-    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == [], name
-    assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+    """Fail on any finding of axe, in the light and in the dark, and on a sideways scroll."""
+    for scheme in SCHEMES:
+        # No colour is on its way to the next while axe looks.
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        found = Axe().run(page).response["violations"]
+        assert [(one["id"], one["nodes"][0]["html"]) for one in found] == [], (name, scheme)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, scheme)

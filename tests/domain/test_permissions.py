@@ -85,11 +85,21 @@ def test_a_refusal_says_why() -> None:
     own = frozenset({Relation.OWNER, Relation.UPLOADER})
     with pytest.raises(NotPermitted, match="you own the change and you uploaded"):
         require(rae, Act.APPROVE, own)
-    with pytest.raises(NotPermitted, match="takes a release engineer or reviewer") as refusal:
+    with pytest.raises(NotPermitted) as refusal:
         require(Actor("sam"), Act.APPROVE)
     assert refusal.value.sentence == str(refusal.value)
-    with pytest.raises(NotPermitted, match="takes a requester"):
+    assert refusal.value.sentence == (
+        "Only a reviewer or a release engineer may approve this backport; "
+        "you are signed in as sam, without a role."
+    )
+    with pytest.raises(NotPermitted, match="Only the requester may change these answers"):
         require(Actor("sam"), Act.AMEND)
+    with pytest.raises(NotPermitted) as refusal:
+        require(Actor("dev", frozenset({Role.DEPLOYER, Role.DEVELOPER})), Act.WITHDRAW)
+    assert refusal.value.sentence == (
+        "Only the requester, a reviewer or a release engineer may withdraw this backport; "
+        "you are signed in as dev, a developer and a deployer."
+    )
 
 
 def test_relations_are_read_from_every_name_that_is_known() -> None:

@@ -88,7 +88,10 @@ def test_a_replay_can_be_booked(ada: User) -> None:
     assert make_backport(window, ada).status == Status.SUBMITTED
 
 
-def test_a_locked_window_cannot_be_booked(backport: Backport, dev: User, ada: User) -> None:
+def test_a_locked_window_cannot_be_booked(
+    backport: Backport, dev: User, ada: User, rae: User
+) -> None:
+    approve(backport, rae)
     plan = newest_plan(backport.window)
     assert plan is not None
     lock_window(window=backport.window, by=dev, plan_fingerprint=plan.fingerprint)

@@ -149,7 +149,16 @@ def test_a_lock_needs_role_page_and_answers(
     assert not window.is_locked
 
 
-def test_a_window_is_locked_once(backport: Backport, dev: User) -> None:
+def test_an_empty_queue_is_not_locked(backport: Backport, window: Window, dev: User) -> None:
+    with pytest.raises(Refused, match="The queue is empty: there is nothing to lock yet"):
+        lock_window(window=window, by=dev, plan_fingerprint=shown(window))
+    window.refresh_from_db()
+    assert not window.is_locked
+    assert kinds() == ["backport.submit"]
+
+
+def test_a_window_is_locked_once(backport: Backport, rae: User, dev: User) -> None:
+    approve(backport, rae)
     page = shown(backport.window)
     lock_window(window=backport.window, by=dev, plan_fingerprint=page)
     with pytest.raises(Refused, match="already"):

@@ -67,8 +67,8 @@ def test_nobody_but_the_requester_amends(book: Book, as_: As, name: str) -> None
 
     assert address not in stranger.get(f"/backports/{backport.pk}").content.decode()
     for answer in (stranger.get(address), stranger.post(address, amended(backport))):
-        assert answer.status_code == 409
-        assert "You may not amend here" in answer.content.decode()
+        assert answer.status_code == 403
+        assert "Only the requester may change these answers" in answer.content.decode()
     backport.refresh_from_db()
     assert backport.problems_where == ANSWERS["problems_where"]
 
@@ -176,3 +176,38 @@ def test_what_is_over_is_not_amended(book: Book, as_: As) -> None:
     assert "Save the answers" not in answer.content.decode()
     backport.refresh_from_db()
     assert backport.status == "declined"
+
+
+def test_what_people_type_is_cleaned_before_it_is_stored(book: Book, as_: As) -> None:
+    backport = book(CIRRUS)
+    sent = amended(
+        backport,
+        problems_where="The editor.  \r\n\r\n\r\n\r\nThe \u202eskin\x00\u200b, \ttoo.\t",
+        nick="ada\u2066\tl",
+    )
+
+    assert as_("ada").post(f"/backports/{backport.pk}/amend", sent).status_code == 302
+
+    backport.refresh_from_db()
+    assert backport.problems_where == ("The editor.\n\nThe <U+202E>skin<U+0000><U+200B>, \ttoo.")
+    assert backport.nick == "ada<U+2066><U+0009>l"
+
+
+@pytest.mark.parametrize(
+    "kept", ["\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "👩\u200d💻", "naïve “quoted” ☃"]
+)
+def test_what_languages_are_written_with_stays(book: Book, as_: As, kept: str) -> None:
+    backport = book(CIRRUS)
+
+    as_("ada").post(f"/backports/{backport.pk}/amend", amended(backport, user_impact=kept))
+
+    backport.refresh_from_db()
+    assert backport.user_impact == kept
+
+
+def test_a_reason_is_cleaned_too(book: Book, as_: As) -> None:
+    backport = book(CIRRUS)
+
+    decide(as_, backport, "decline", "No.\u202e \r\n\r\n\r\n\r\nLater.")
+
+    assert backport.reviews.get().reason == "No.<U+202E>\n\nLater."

@@ -1,15 +1,25 @@
 """Booking a backport, and its page."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from uuid import uuid4
 
+import pytest
 from django.test import Client
+from django.utils import timezone
 
-from scheduler.models import Backport, Window
+from scheduler.domain.statements import OnlyFirst, StatementKind
+from scheduler.models import Backport, Change, Statement, User, Window
+from scheduler.queries import newest_plan
+from scheduler.services.backports import read_again, withdraw_backport
+from scheduler.services.events import record
+from scheduler.services.reviews import approve_backport
+from scheduler.services.statements import answer_question
 from swat.embedded.gerrit import DemoGerrit
-from tests.views.conftest import ANSWERS, CIRRUS, EVENTS, Book
+from tests.views.conftest import ANSWERS, CIRRUS, DAY, EVENTS, Book, in_a_day
 
 As = Callable[[str], Client]
+TAKEN_ON = {"acknowledged": "train-arrives-first", "reason": "The numbers are needed this week."}
 
 
 def test_booking_leads_to_the_backport(book: Book) -> None:
@@ -54,8 +64,9 @@ def test_who_may_nothing_books_nothing(as_: As, october: Window, gerrit: DemoGer
         {**ANSWERS, "change": str(CIRRUS), "window": october.pk, "key": str(uuid4())},
     )
 
-    assert answer.status_code == 409
-    assert "may not book" in answer.content.decode()
+    assert answer.status_code == 403
+    assert "may book a backport; you are signed in as sam, without" in answer.content.decode()
+    assert not Backport.objects.exists()
 
 
 def test_the_preview_shows_facts_and_verdict_and_stores_nothing(
@@ -112,8 +123,131 @@ def test_the_requester_withdraws_and_a_stranger_does_not(book: Book, as_: As) ->
     sent = {"fingerprint": backport.fingerprint, "key": str(uuid4())}
     address = f"/backports/{backport.pk}/withdraw"
 
-    assert as_("sam").post(address, sent).status_code == 409
+    assert as_("sam").post(address, sent).status_code == 403
     assert as_("ada").post(address, {**sent, "fingerprint": "0" * 64}).status_code == 409
     assert as_("ada").post(address, sent).status_code == 302
     backport.refresh_from_db()
     assert backport.status == "withdrawn"
+
+
+@pytest.mark.parametrize(("name", "given"), [("kind", "wish"), ("urgency", "9"), ("window", "")])
+def test_the_preview_names_what_it_wants(
+    as_: As, october: Window, gerrit: DemoGerrit, name: str, given: str
+) -> None:
+    window = str(october.pk)
+    sent = {"change": str(CIRRUS), "window": window, "kind": "bug", "urgency": "2", name: given}
+
+    answer = as_("ada").get("/backports/preview", sent)
+
+    assert f"Choose the {name} first" in answer.content.decode()
+
+
+@pytest.mark.parametrize("address", ["/", "/backports/new", "/windows/{}"])
+def test_who_may_not_book_reads_who_may(as_: As, cast: dict[str, User], address: str) -> None:
+    page = address.format(in_a_day().pk)
+    link = 'href="/backports/new?window='
+    form = 'name="problems_where"'
+
+    for name, may_book in (("ada", True), ("sam", False)):
+        text = as_(name).get(page).content.decode()
+        assert (link in text or form in text) is may_book
+        assert ("Only a developer, a reviewer, a deployer or a release engineer" in text) is (
+            not may_book
+        )
+
+
+def test_a_window_that_takes_nothing_more_says_so(as_: As, cast: dict[str, User]) -> None:
+    over, locked = in_a_day(), in_a_day("Evening SWAT", days=2)
+    Window.objects.filter(pk=over.pk).update(start=over.start - 2 * DAY, end=over.end - 2 * DAY)
+    Window.objects.filter(pk=locked.pk).update(
+        locked_at=timezone.now(), locked_by=cast["dev"], locked_numbers=asdict(locked.numbers)
+    )
+    ada = as_("ada")
+
+    for window, said in ((over, "This window is over"), (locked, "This window is locked")):
+        text = ada.get(f"/windows/{window.pk}").content.decode()
+        assert said in text
+        assert 'href="/backports/new?window=' not in text
+        form = ada.get(f"/backports/new?window={window.pk}")
+        assert "is locked or over" in form.content.decode()
+        assert window not in form.context["form"].fields["window"].queryset
+
+
+def test_the_history_tells_answers_and_locks(book: Book, as_: As, october: Window) -> None:
+    backport = book(CIRRUS)
+    book(EVENTS)
+    address = f"/windows/{october.pk}"
+
+    def act_on(name: str, act: str, **sent: str) -> None:
+        plan = newest_plan(october)
+        assert plan is not None
+        form = {"plan_fingerprint": plan.fingerprint, "key": str(uuid4()), **sent}
+        assert as_(name).post(f"{address}/{act}", form).status_code == 302
+
+    pair = {"low": str(CIRRUS), "high": str(EVENTS)}
+    act_on("ada", "answer", **pair, answer="unrelated", reason="No code is shared.")
+    act_on("rae", "answer", **pair, answer="a-first", only_first="degraded")
+    backport.refresh_from_db()
+    approval = {"fingerprint": backport.fingerprint, "key": str(uuid4()), **TAKEN_ON}
+    assert as_("rae").post(f"/backports/{backport.pk}/approve", approval).status_code == 302
+    act_on("dev", "lock")
+    act_on("dev", "unlock", reason="A fix came.")
+
+    assert Statement.objects.get(kind="unrelated").reason == "No code is shared."
+    said = as_("ada").get(f"/backports/{backport.pk}").context["history"]
+    assert [(one.who, one.what, one.reason, one.is_superseded) for one in said] == [
+        ("ada", "asked for this backport", "", False),
+        ("ada", f"answered: {CIRRUS} and {EVENTS} are unrelated", "No code is shared.", True),
+        (
+            "rae",
+            f"answered: {CIRRUS} before {EVENTS}; while only {CIRRUS} is live: degraded",
+            "",
+            False,
+        ),
+        ("rae", "approved it", TAKEN_ON["reason"], False),
+        ("dev", "locked the queue of its window, with this backport in it", "", False),
+        ("dev", "unlocked the queue of its window", "A fix came.", False),
+    ]
+
+
+def test_what_happens_to_the_window_later_is_not_its_history(
+    book: Book, as_: As, october: Window, cast: dict[str, User]
+) -> None:
+    backport = book(CIRRUS)
+    withdraw_backport(backport=backport, by=cast["ada"], fingerprint=backport.fingerprint)
+    record(kind="window.lock", actor=cast["dev"], window=october)
+
+    said = as_("ada").get(f"/backports/{backport.pk}").context["history"]
+
+    assert [one.what for one in said] == ["asked for this backport", "withdrew it"]
+
+
+def test_what_waits_for_another_says_for_which_and_what_that_needs(
+    book: Book, as_: As, october: Window, cast: dict[str, User]
+) -> None:
+    book(CIRRUS)
+    later = book(EVENTS)
+    plan = newest_plan(october)
+    assert plan is not None
+    answer_question(
+        first=Change.objects.get(number=CIRRUS),
+        then=later.change,
+        kind=StatementKind.BEFORE,
+        only_first=OnlyFirst.DEGRADED,
+        by=cast["rae"],
+        window=october,
+        plan_fingerprint=plan.fingerprint,
+    )
+    read_again(later)
+    approve_backport(
+        backport=later,
+        reviewer=cast["rae"],
+        fingerprint=later.fingerprint,
+        acknowledged=frozenset({TAKEN_ON["acknowledged"]}),
+        reason=TAKEN_ON["reason"],
+    )
+
+    text = as_("ada").get(f"/backports/{later.pk}").content.decode()
+
+    assert f"Bring {CIRRUS} into the queue first" in text
+    assert f"{CIRRUS}: A reviewer who did not write or request it approves it." in text

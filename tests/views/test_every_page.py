@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -10,8 +11,10 @@ from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from django.apps import apps
 from django.contrib.sessions.models import Session
 from django.test import Client
+from pytest_django.fixtures import Settings
 
 from scheduler.models import User, Window
+from scheduler.views import policy
 from tests.views.conftest import CIRRUS, Book
 
 if TYPE_CHECKING:
@@ -150,7 +153,11 @@ def test_nobody_sees_anything_without_signing_in(address: str, client: Client) -
 
 @pytest.mark.parametrize("address", FORMS)
 def test_forms_are_not_links(address: str, as_: As) -> None:
-    assert as_("rel").get(address.format(backport=1, window=1)).status_code == 405
+    answer = as_("rel").get(address.format(backport=1, window=1))
+
+    assert answer.status_code == 405
+    assert answer["Allow"] == "POST"
+    assert "This address takes something else" in answer.content.decode()
 
 
 @pytest.mark.django_db
@@ -175,3 +182,55 @@ def test_a_form_without_its_key_does_nothing(book: Book, as_: As) -> None:
     assert answer.status_code == 422
     backport.refresh_from_db()
     assert backport.status == "submitted"
+
+
+def test_a_body_too_large_is_told(as_: As, settings: Settings) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
+
+    answer = as_("ada").post("/backports/new", {"why_not_train": "x" * 101})
+
+    assert answer.status_code == 413
+    assert "This is too much at once" in answer.content.decode()
+
+
+def test_too_many_fields_are_told(as_: As, settings: Settings) -> None:
+    settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 3
+
+    answer = as_("ada").post("/backports/new", {"marks": list("abcd")})
+
+    assert answer.status_code == 400
+    assert "This request cannot be read" in answer.content.decode()
+
+
+def test_a_host_that_is_not_ours_is_told(as_: As) -> None:
+    answer = as_("ada").get("/", headers={"Host": "elsewhere.example.org"})
+
+    assert answer.status_code == 400
+    assert "This request cannot be read" in answer.content.decode()
+
+
+def test_what_breaks_on_our_side_is_told(as_: As, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(policy, "fields", broken)
+    client = as_("ada")
+    client.raise_request_exception = False
+
+    answer = client.get("/policy")
+
+    assert answer.status_code == 500
+    assert "Something broke on our side" in answer.content.decode()
+
+
+def test_htmx_shows_who_may_in_place_of_the_page(book: Book, as_: As) -> None:
+    backport = book(CIRRUS)
+    sent = {"fingerprint": backport.fingerprint, "key": str(uuid4()), "reason": "Later."}
+
+    answer = as_("sam").post(
+        f"/backports/{backport.pk}/decline", sent, headers={"HX-Request": "true"}
+    )
+
+    assert answer.status_code == 403
+    assert answer["HX-Retarget"] == answer["HX-Reselect"] == "#main"
+    assert "may decline this backport; you are signed in as sam" in answer.content.decode()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -17,10 +18,11 @@ from scheduler.queries import newest_plan
 from scheduler.services.backports import withdraw_backport
 from scheduler.services.plans import replan_window
 from scheduler.services.reviews import approve_backport
-from tests.views.conftest import CIRRUS, EVENTS, Book
+from tests.views.conftest import CIRRUS, EVENTS, Book, in_a_day
 
 As = Callable[[str], Client]
 HTMX = {"HX-Request": "true", "HX-Target": "window"}
+HOUR = timedelta(hours=1)
 
 
 def answer_of(window: Window, **other: object) -> dict[str, object]:
@@ -58,7 +60,7 @@ def test_an_answer_is_taken_once_and_from_the_right_people(
     book(CIRRUS)
     address = f"/windows/{october.pk}/answer"
 
-    assert as_("sam").post(address, answer_of(october)).status_code == 409
+    assert as_("sam").post(address, answer_of(october)).status_code == 403
     stale = as_("ada").post(address, answer_of(october, plan_fingerprint="0" * 64))
     assert stale.status_code == 409
     silent = as_("ada").post(address, answer_of(october, only_first=""), headers=HTMX)
@@ -89,12 +91,15 @@ def test_an_answer_can_be_given_again(book: Book, as_: As, october: Window) -> N
     assert f"{CIRRUS} before {EVENTS}; while only {CIRRUS} is live: degraded" in page
 
 
-def test_a_deployer_locks_and_unlocks(book: Book, as_: As, october: Window) -> None:
-    book(CIRRUS)
+def test_a_deployer_locks_and_unlocks(
+    book: Book, as_: As, october: Window, cast: dict[str, User]
+) -> None:
+    backport = book(CIRRUS)
+    approve_backport(backport=backport, reviewer=cast["rae"], fingerprint=backport.fingerprint)
     sent = {"plan_fingerprint": answer_of(october)["plan_fingerprint"]}
     lock, unlock = (f"/windows/{october.pk}/{act}" for act in ("lock", "unlock"))
 
-    assert as_("ada").post(lock, {**sent, "key": str(uuid4())}).status_code == 409
+    assert as_("ada").post(lock, {**sent, "key": str(uuid4())}).status_code == 403
     stale = {"plan_fingerprint": "0" * 64, "key": str(uuid4())}
     assert as_("dev").post(lock, stale).status_code == 409
     assert as_("dev").post(lock, {**sent, "key": str(uuid4())}).status_code == 302
@@ -196,3 +201,67 @@ def test_more_backports_take_no_more_queries(
         counts.append(len(queries))
 
     assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize(
+    ("back", "leads_to"),
+    [
+        ("/backports/7", "/backports/7"),
+        ("", "window"),
+        ("https://example.org/", "window"),
+        ("//example.org/", "window"),
+        ("javascript:alert(1)", "window"),
+        ("/" + "x" * 600, "window"),
+    ],
+)
+def test_an_answer_leads_back_to_a_page_of_ours_only(
+    book: Book, as_: As, october: Window, back: str, leads_to: str
+) -> None:
+    book(EVENTS)
+    book(CIRRUS)
+
+    answer = as_("ada").post(f"/windows/{october.pk}/answer", answer_of(october, back=back))
+
+    here = f"/windows/{october.pk}"
+    assert answer.status_code == 302
+    assert answer["Location"] == (here if leads_to == "window" else leads_to)
+
+
+def test_an_empty_queue_offers_no_lock_and_refuses_one(
+    book: Book, as_: As, october: Window
+) -> None:
+    book(CIRRUS)
+    dev, address = as_("dev"), f"/windows/{october.pk}"
+    assert "Lock this queue" not in dev.get(address).content.decode()
+    sent = {"plan_fingerprint": answer_of(october)["plan_fingerprint"], "key": str(uuid4())}
+
+    answer = dev.post(f"{address}/lock", sent)
+
+    assert answer.status_code == 409
+    assert "The queue is empty: there is nothing to lock yet." in answer.content.decode()
+
+
+def test_every_state_with_something_live_says_what(
+    book: Book, as_: As, october: Window, cast: dict[str, User]
+) -> None:
+    backport = book(CIRRUS)
+    approve_backport(backport=backport, reviewer=cast["rae"], fingerprint=backport.fingerprint)
+
+    text = as_("ada").get(f"/windows/{october.pk}").content.decode()
+
+    assert f"live: {CIRRUS}" in text
+
+
+def test_the_calendar_begins_with_what_can_be_booked(as_: As, cast: dict[str, User]) -> None:
+    over, coming = in_a_day("Early SWAT"), in_a_day("Late SWAT", days=2)
+    now = timezone.now()
+    Window.objects.filter(pk=over.pk).update(start=now - 2 * HOUR, end=now - HOUR)
+    Window.objects.filter(pk=coming.pk).update(start=now + HOUR, end=now + 2 * HOUR)
+
+    answer = as_("ada").get("/")
+
+    text, shown = answer.content.decode(), answer.context["page"]
+    assert shown.next_room.window == coming
+    assert text.index("Next window with room") < text.index("Late SWAT")
+    assert f'href="/backports/new?window={coming.pk}">Book in it' in text
+    assert text.index("Late SWAT") < text.index("Over since Monday") < text.index("Early SWAT")
