@@ -45,3 +45,12 @@ class FakeReviewSystem:
         if not pasted.isdecimal():
             raise Unreadable("That is not a change number.")
         return pasted
+
+    def references_of(self, pasted: str) -> tuple[str, ...]:
+        """Return numbers, each once.
+
+        Raises:
+            Unreadable: one is none, or there are none.
+        """
+        names = pasted.replace(",", " ").split() or [""]
+        return tuple(dict.fromkeys(self.reference_of(name) for name in names))

@@ -1,13 +1,36 @@
-"""Text from outside, made safe to store and to show; done once, where it comes in."""
+"""Text from outside, made safe to store and to show; done once, where it comes in.
+
+What databases refuse and what people cannot see is written out, as in `<U+202E>`: controls (newline
+and tab apart), surrogates, line and paragraph separators, and all that Unicode calls "default
+ignorable": what has no width, turns the direction of writing, or only chooses how something looks.
+A name with such a character in it is not the name that it looks like.
+
+Two kinds stay where they do something, because words and pictures would fall to pieces without
+them, and nowhere else: a joiner (U+200C, U+200D) right after a letter of a script that needs it, or
+after an emoji; and a selector of text or emoji style (U+FE0E, U+FE0F) right after a symbol, or
+in a keycap. One at a time: a run of them is how things are hidden. Direction marks are written out
+too; a Hebrew or Arabic text stays readable with them.
+"""
 
 import re
 
-# Controls (newline and tab apart), surrogates, what turns the direction of writing, line and
-# paragraph separators, what has no width and no sound, and invisible tags: databases refuse some,
-# and people are fooled by others. Joiners and direction marks stay: some languages need them.
+_SYMBOL = (  # emoji, and other characters that emoji are made of
+    "\u00a9\u00ae\u203c-\u205e\u2100-\u27bf\u2900-\u2bff\u3030\u303d\u3297\u3299"
+    "\U0001f000-\U0001faff"
+)
+_JOINED = (  # Arabic and its like, the scripts of India, Khmer, Mongolian
+    "\u0600-\u061b\u061d-\u109f\u1780-\u17b3\u17b6-\u180a\u1820-\u18af\ua840-\uabff"
+    "\ufb50-\ufdff\ufe70-\ufefc\U00010a00-\U00010fff\U00011000-\U00011fff"
+)
 _UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u180e\u200b\u202a-\u202e\u2060-\u206f\u2028\u2029\ud800-\udfff"
-    "\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+    # One of these, unless it may stay: looked at last, as few characters come so far.
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufff9-\ufffb"
+    # default ignorable
+    "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff\u200c\u200d\ufe0e\ufe0f]"
+    f"(?<![{_JOINED}{_SYMBOL}][\u200c\u200d])(?<![{_SYMBOL}]\ufe0f[\u200c\u200d])"
+    f"(?<![{_SYMBOL}][\ufe0e\ufe0f])(?!(?<=[#*0-9]\ufe0f)\u20e3)"
 )
 _LINE_UNSAFE = re.compile("[\t\n]")
 _GAP = re.compile("\n{3,}")

@@ -17,17 +17,25 @@ import httpx
 from pydantic import TypeAdapter
 
 from scheduler.adapters import gerrit_references
+from scheduler.adapters.breaker import Breaker
 from scheduler.adapters.gerrit_answers import (
     CHANGE,
     CHANGES,
     INCLUDED_IN,
     RELATED,
+    SUBMITTED_TOGETHER,
     ChangeAnswer,
     read,
     read_patch,
     untrusted,
 )
-from scheduler.adapters.ports import AdapterError, FetchedChange, ReviewSystem
+from scheduler.adapters.ports import (
+    AdapterError,
+    FetchedChange,
+    ReviewSystem,
+    Unreachable,
+    preference,
+)
 from scheduler.domain.changes import Change, ChangeStatus
 
 LARGEST_ANSWER = 2_000_000  # bytes
@@ -39,6 +47,7 @@ _SERVER_ERRORS = 500
 _OPTIONS = (
     *(("o", "CURRENT_REVISION"), ("o", "CURRENT_COMMIT"), ("o", "CURRENT_FILES")),
     *(("o", "DETAILED_LABELS"), ("o", "DETAILED_ACCOUNTS")),  # a query leaves them out otherwise
+    ("o", "SUBMITTABLE"),
 )
 
 Result = TypeVar("Result")
@@ -52,12 +61,16 @@ class Gerrit(ReviewSystem):
         url: where we ask it, such as `https://gerrit.example.org/r/`; empty for none.
         public_url: where people find it; the only addresses that `reference_of` reads.
         seconds: how long one fetch may take, everything included.
+        breaker: stops asking for a while when nobody answers; one of its own if none is shared.
     """
 
-    def __init__(self, url: str, public_url: str, *, seconds: float = 5.0) -> None:
+    def __init__(
+        self, url: str, public_url: str, *, seconds: float = 5.0, breaker: Breaker | None = None
+    ) -> None:
         self._url = url and url.rstrip("/") + "/"
         self._public_url = public_url.rstrip("/") + "/"
         self._seconds = seconds
+        self._breaker = breaker or Breaker("Gerrit")
 
     def reference_of(self, pasted: str) -> str:
         """Return the number or Change-Id that a pasted text names; asks nobody.
@@ -67,19 +80,29 @@ class Gerrit(ReviewSystem):
         """
         return gerrit_references.reference_of(pasted, self._public_url)
 
+    def references_of(self, pasted: str) -> tuple[str, ...]:
+        """Return what a pasted list of changes names, each once, in order; asks nobody.
+
+        Raises:
+            Unreadable: there is nothing, too much, or something that names no change of this
+                server.
+        """
+        return gerrit_references.references_of(pasted, self._public_url)
+
     def fetch_change(self, reference: str) -> tuple[FetchedChange, ...]:
         """Return a change and everything that judging it takes, the change itself first.
 
-        A Change-Id stands for several changes: first is an open one rather than a closed one, on a
-        release branch rather than another, the newest of these. Diffs are fetched of the first and
-        of what is open.
+        Diffs are fetched of the first and of what is open.
 
         Raises:
-            AdapterError: Gerrit did not answer in time, refused, does not know the change, or
-                answered what cannot be trusted.
+            AdapterError: Gerrit did not answer in time or did not do so lately, refused, does not
+                know the change, or answered what cannot be trusted.
         """
         if not self._url:
             raise AdapterError("No review system is set up here (GERRIT_URL).", retryable=False)
+        return self._breaker.call(lambda: self._fetched(reference))
+
+    def _fetched(self, reference: str) -> tuple[FetchedChange, ...]:
         # A thread of its own: whoever calls may be running an event loop already, and must not
         # wait for a look-up of a name that hangs.
         pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="gerrit")
@@ -88,9 +111,7 @@ class Gerrit(ReviewSystem):
                 self._seconds + _GRACE
             )
         except TimeoutError as error:
-            raise AdapterError(
-                f"Gerrit did not answer within {self._seconds:g} seconds.", retryable=True
-            ) from error
+            raise Unreachable(f"Gerrit did not answer within {self._seconds:g} seconds.") from error
         finally:
             pool.shutdown(wait=False)
 
@@ -199,7 +220,7 @@ class _Fetch:
     async def _parent(self, number: int) -> int | None:
         sha = self._answers[number].current_revision
         related = await self._told(f"changes/{number}/revisions/{sha}/related", RELATED)
-        return related.parent_of(number)
+        return related.parent_of(number, sha)
 
     def _check_families(self) -> None:
         """Refuse where a Change-Id's own changes do not say the same.
@@ -220,13 +241,33 @@ class _Fetch:
             included = await self._told(f"changes/{number}/in", INCLUDED_IN)
             change = replace(change, included_in=frozenset(included.branches))
         if number == first or change.status is ChangeStatus.NEW:
-            change = replace(change, diff=await self._diff(number, answer.current_revision))
-        return FetchedChange(change, answer.revision.number, answer.current_revision)
+            change = replace(change, diff=await self._diff(change, answer.current_revision))
+        together: tuple[int, ...] = ()
+        if change.status is ChangeStatus.NEW:
+            together = await self._merged_along(number)
+        return FetchedChange(
+            change, answer.revision.number, answer.current_revision, together, answer.submittable
+        )
 
-    async def _diff(self, number: int, sha: str) -> str:
-        path = f"changes/{number}/revisions/{sha}/patch"
-        body = await self._body(path, missing=409, cut=True)  # 409: a merge has no one patch
-        return "" if body is None else read_patch(body)
+    async def _merged_along(self, number: int) -> tuple[int, ...]:
+        path = f"changes/{number}/submitted_together?o=NON_VISIBLE_CHANGES"
+        others = (await self._told(path, SUBMITTED_TOGETHER)).others(number)
+        if len(others) > MOST_CHANGES:
+            raise AdapterError(
+                f"Change {number} would be merged together with more than {MOST_CHANGES} others.",
+                retryable=False,
+            )
+        return others
+
+    async def _diff(self, change: Change, sha: str) -> str:
+        path = f"changes/{change.number}/revisions/{sha}/patch"
+        body = await self._body(path, missing=409, cut=True)
+        if body is None:
+            return ""  # a merge has no one patch
+        diff = read_patch(body, sha, cut=len(body) == LARGEST_ANSWER)
+        if change.files and not diff:
+            raise untrusted(f"the patch of change {change.number} lacks its files")
+        return diff
 
     async def _told(self, path: str, shape: TypeAdapter[Shape]) -> Shape:
         body = await self._body(path)
@@ -261,7 +302,7 @@ class _Fetch:
                         raise untrusted("it is longer than 2 MB")
                 return bytes(body)
         except httpx.TransportError as error:
-            raise AdapterError("Gerrit cannot be reached.", retryable=True) from error
+            raise Unreachable("Gerrit cannot be reached.") from error
         except httpx.HTTPError as error:
             raise untrusted("it is not proper HTTP") from error
 
@@ -269,8 +310,10 @@ class _Fetch:
 def _check_status(response: httpx.Response) -> None:
     status = response.status_code
     if status != httpx.codes.OK:
-        busy = status == httpx.codes.TOO_MANY_REQUESTS or status >= _SERVER_ERRORS
-        raise AdapterError(f"Gerrit answered with status {status}.", retryable=busy)
+        sentence = f"Gerrit answered with status {status}."
+        if status == httpx.codes.TOO_MANY_REQUESTS or status >= _SERVER_ERRORS:
+            raise Unreachable(sentence)  # too busy: asking on would make it worse
+        raise AdapterError(sentence, retryable=False)
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise untrusted("it is compressed, which was not asked for")
 
@@ -283,14 +326,7 @@ def _the_one_meant(found: Sequence[Change], reference: str) -> Change:
             f"{reference} is the beginning of several Change-Ids: give more of it.",
             retryable=False,
         )
-    return min(
-        found,
-        key=lambda change: (
-            change.status is not ChangeStatus.NEW,
-            not change.is_on_release,
-            -change.number,
-        ),
-    )
+    return min(found, key=preference)
 
 
 async def _all(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:

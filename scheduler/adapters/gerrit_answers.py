@@ -97,13 +97,19 @@ class Label(_Part):
 
     @property
     def decisive(self) -> int:
-        """The vote that counts: the lowest where one is negative, else the highest; 0 for none."""
-        values = [vote.value for vote in self.votes or ()]
-        if self.votes is None:
-            said = ((-2, self.rejected), (-1, self.disliked), (1, self.recommended))
-            values = [value for value, account in (*said, (2, self.approved)) if account]
-        lowest = min(values, default=0)
-        return lowest if lowest < 0 else max(values, default=0)
+        """The vote that counts: the lowest where one is negative, else the highest; 0 for none.
+
+        Whoever is said to be against it is against it, also where no such vote is listed.
+        """
+        said = ((-2, self.rejected), (-1, self.disliked), (1, self.recommended), (2, self.approved))
+        in_short = [value for value, account in said if account]
+        listed = [vote.value for vote in self.votes or ()]
+        lowest = min(listed, default=0)
+        if lowest >= 0:
+            lowest = min(in_short, default=0)
+        if lowest < 0:
+            return lowest
+        return max(in_short if self.votes is None else listed, default=0)
 
 
 class File(_Part):
@@ -155,6 +161,7 @@ class ChangeAnswer(_Part):
     labels: dict[Name, Label]
     current_revision: Sha
     revisions: dict[Sha, Revision]
+    submittable: bool | None = None
     more_changes: Annotated[bool, Field(alias="_more_changes")] = False
 
     @model_validator(mode="after")
@@ -222,28 +229,64 @@ class RelatedAnswer(_Part):
 
     changes: list[_Related]
 
-    def parent_of(self, number: int) -> int | None:
+    def parent_of(self, number: int, sha: str) -> int | None:
         """Return the number of the change just below in the chain, None if there is none.
 
+        Args:
+            number: the change that the chain was asked for.
+            sha: the commit of its patch set.
+
         Raises:
-            AdapterError: the chain is not that of this change.
+            AdapterError: the chain is not that of this patch set, or it lacks the change below.
         """
         if not self.changes:
             return None
-        own = [row for row in self.changes if row.number == number]
-        if not own:
-            raise untrusted(f"the relation chain of change {number} lacks it")
+        own = [row for row in self.changes if row.number == number and row.commit.commit == sha]
+        if not own or len(self.changes) == 1:
+            raise untrusted(f"the relation chain of change {number} is not its own")
         below = [name.commit for name in own[0].commit.parents]
         for row in self.changes:
             if row.commit.commit in below and row.number not in {None, number}:
                 return row.number
+        if self.changes[-1] is not own[0]:  # newest first: what comes after it is below it
+            raise untrusted(f"the relation chain of change {number} lacks the one below")
         return None
+
+
+class _Companion(_Part):
+    number: Annotated[Number, Field(alias="_number")]
+
+
+class SubmittedTogether(_Part):
+    """What would be merged at once with an open change; no change at all where it goes alone."""
+
+    changes: list[_Companion]
+    unseen: Annotated[int, Field(alias="non_visible_changes", ge=0)]
+
+    def others(self, number: int) -> tuple[int, ...]:
+        """Return the other changes that would be merged with this one, sorted.
+
+        Raises:
+            AdapterError: it goes along with what nobody outside may see, so that nothing can be
+                said about it; or this is about other changes.
+        """
+        if self.unseen:
+            raise AdapterError(
+                f"Change {number} would be merged together with {self.unseen} that cannot be seen: "
+                "what it depends on cannot be told.",
+                retryable=False,
+            )
+        numbers = {companion.number for companion in self.changes}
+        if numbers and number not in numbers:
+            raise untrusted(f"what is merged together with change {number} lacks it")
+        return tuple(sorted(numbers - {number}))
 
 
 CHANGE: TypeAdapter[ChangeAnswer] = TypeAdapter(ChangeAnswer)
 CHANGES: TypeAdapter[list[ChangeAnswer]] = TypeAdapter(list[ChangeAnswer])
 INCLUDED_IN: TypeAdapter[IncludedIn] = TypeAdapter(IncludedIn)
 RELATED: TypeAdapter[RelatedAnswer] = TypeAdapter(RelatedAnswer)
+SUBMITTED_TOGETHER: TypeAdapter[SubmittedTogether] = TypeAdapter(SubmittedTogether)
 
 
 def untrusted(what: str) -> AdapterError:
@@ -276,26 +319,30 @@ def read(body: bytes, shape: TypeAdapter[Shape]) -> Shape:
         raise untrusted("it is not JSON") from error
 
 
-def read_patch(body: bytes) -> str:
+def read_patch(body: bytes, sha: str, *, cut: bool) -> str:
     """Return the unified diff in a base64 patch, cleaned and cut to size.
 
     Args:
-        body: the answer, or its beginning where it is very long.
+        body: the answer.
+        sha: the commit that was asked for.
+        cut: whether the answer was longer, and this is its beginning.
 
     Raises:
-        AdapterError: it is not base64, or there is no diff in it.
+        AdapterError: it is not base64, not of this commit, or there is no diff in it.
     """
     whole = b"".join(body.split())
+    if cut:
+        whole = whole[: len(whole) // 4 * 4]
     try:
-        raw = base64.b64decode(whole[: len(whole) // 4 * 4], validate=True)
+        raw = base64.b64decode(whole, validate=True)
     except binascii.Error as error:
         raise untrusted("the patch is not base64") from error
     patch = visible(raw.decode("utf-8", errors="replace"))
-    start = 0 if patch.startswith("diff --git ") else patch.find("\ndiff --git ") + 1
-    if not patch.startswith("diff --git ", start):
-        if patch.startswith("From "):
-            return ""  # a commit that changes nothing
-        raise untrusted("there is no diff in the patch")
+    if not patch.startswith(f"From {sha} "):
+        raise untrusted("the patch is not that of the patch set")
+    start = patch.find("\ndiff --git ") + 1
+    if not start:
+        return ""  # a commit that changes nothing
     diff = patch[start:].rpartition("\n-- \n")[0] or patch[start:]
     return shortened_lines(diff.rstrip("\n") + "\n", DIFF_LIMIT)
 

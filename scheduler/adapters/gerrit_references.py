@@ -3,10 +3,14 @@
 import re
 from urllib.parse import urlsplit
 
+from scheduler.adapters.cleaning import shortened, visible_line
 from scheduler.adapters.ports import Unreadable
 from scheduler.domain.changes import folded_change_id
 
-_LONGEST = 2000  # characters
+MOST_REFERENCES = 20  # in one list
+_LONGEST = 2000  # characters of one
+_LONGEST_LIST = 20_000  # characters
+_LONGEST_NAME = 80  # characters of what a sentence names
 _NUMBER = r"[1-9][0-9]{0,8}"
 _ID = r"I[0-9a-fA-F]{7,40}"
 
@@ -16,7 +20,12 @@ _PLAIN = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _ADDRESS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*):(?://)?(?P<rest>.*)", re.ASCII | re.I | re.S)
-_PRINTABLE = re.compile(r"[!-~]+", re.ASCII)
+# One of a list; white space stands inside where the plain shapes may have some.
+_ONE = re.compile(
+    r"\{\{[^{}]{0,100}\}\}|gerrit:\s{0,9}[^\s,;]+|(?:(?!\{\{)[^\s,;])+|\{+", re.IGNORECASE
+)
+_SECRET = re.compile(r"//[^/\s]*@")
+_PRINTABLE = re.compile(r"[!-~]*", re.ASCII)
 _AFTER_NUMBER = r"(?:/[0-9]+(?:\.\.[0-9]+)?(?:/.*)?|/)?"
 _WAYS = tuple(
     re.compile(pattern, re.ASCII)
@@ -28,11 +37,47 @@ _WAYS = tuple(
 )
 
 
+def references_of(pasted: str, public_url: str) -> tuple[str, ...]:
+    """Return what a pasted list of changes names, each once, in the order of the list.
+
+    Args:
+        pasted: what `reference_of` reads, between white space, commas or semicolons.
+        public_url: where people find the review system; no other address is read.
+
+    Raises:
+        Unreadable: there is none, there are more than 20, or one names no change of this review
+            system; the text says which.
+    """
+    if len(pasted) > _LONGEST_LIST:
+        raise Unreadable("That is too long to be a list of changes.")
+    names = _ONE.findall(pasted)
+    if len(names) < 2:  # noqa: PLR2004 no list
+        return (reference_of(pasted.strip(" \t\r\n,;"), public_url),)
+    found = dict.fromkeys(_one_of(name, public_url) for name in names)
+    if len(found) > MOST_REFERENCES:
+        raise Unreadable(f"These are {len(found)} changes: name {MOST_REFERENCES} at once at most.")
+    return tuple(found)
+
+
+def _one_of(name: str, public_url: str) -> str:
+    """Return what one of a list names.
+
+    Raises:
+        Unreadable: it names no change; the text says which one that is, without any password.
+    """
+    try:
+        return reference_of(name, public_url)
+    except Unreadable as why:
+        shown = shortened(visible_line(_SECRET.sub("//…@", name)), _LONGEST_NAME)
+        raise Unreadable(f"“{shown}” cannot be read. {why}") from None
+
+
 def reference_of(pasted: str, public_url: str) -> str:
     """Return the change number, or the folded Change-Id, that a pasted text names.
 
     Args:
-        pasted: a number, a Change-Id (7 digits or more), `gerrit:1`, `{{gerrit|1}}` or an address.
+        pasted: a number, a Change-Id (7 digits or more), `gerrit:1`, `{{gerrit|1}}`, an address,
+            or the path of one.
         public_url: where people find the review system; no other address is read.
 
     Raises:
@@ -49,6 +94,8 @@ def reference_of(pasted: str, public_url: str) -> str:
         raise Unreadable("Write the number of the change with the digits 0 to 9.")
     if match := _ADDRESS.fullmatch(text):
         return _folded(_named_by_address(match["scheme"], match["rest"], public_url))
+    if text.startswith("/"):
+        return _folded(_named_by_path(text, public_url))
     raise Unreadable(
         "That is neither the number nor the Change-Id nor the address of a change, "
         f"such as {public_url}c/mediawiki/core/+/123456."
@@ -60,13 +107,18 @@ def _folded(named: str) -> str:
 
 
 def _named_by_address(scheme: str, rest: str, public_url: str) -> str:
+    _check_characters(rest)
     here = urlsplit(public_url)
-    if not _PRINTABLE.fullmatch(rest) or "\\" in rest:
-        raise Unreadable("The address has characters that no address of a change has.")
     authority, slash, path = rest.partition("/")
     _check_authority(scheme.lower(), authority.lower(), here.scheme, here.netloc.lower())
-    root = here.path.strip("/") + "/" if here.path.strip("/") else ""
-    if not slash or not path.startswith(root):
+    return _named_by_path(slash + path, public_url)
+
+
+def _named_by_path(path: str, public_url: str) -> str:
+    """Return what the path of an address names; two slashes at its start would name a host."""
+    _check_characters(path)
+    root = urlsplit(public_url).path.rstrip("/") + "/"
+    if not path.startswith(root) or path.startswith("//"):
         raise Unreadable(f"Only addresses that begin with {public_url} name a change.")
     way = path.removeprefix(root)
     way = way.removeprefix("#/")  # how addresses were written until 2018
@@ -75,6 +127,11 @@ def _named_by_address(scheme: str, rest: str, public_url: str) -> str:
         if match := pattern.fullmatch(way):
             return match[1]
     raise Unreadable("That address is of the review system, but not of one change.")
+
+
+def _check_characters(address: str) -> None:
+    if not _PRINTABLE.fullmatch(address) or "\\" in address:
+        raise Unreadable("The address has characters that no address of a change has.")
 
 
 def _check_authority(scheme: str, authority: str, own_scheme: str, own: str) -> None:

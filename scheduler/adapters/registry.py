@@ -2,10 +2,13 @@
 
 from django.conf import settings
 
+from scheduler.adapters.breaker import Breaker
 from scheduler.adapters.gerrit import Gerrit
 from scheduler.adapters.ports import ReviewSystem
 
 PAGE_SECONDS = 5.0
+
+_BREAKERS: dict[str, Breaker] = {}  # by address: everybody in this process who asks shares one
 
 
 def review_system(*, seconds: float = PAGE_SECONDS) -> ReviewSystem:
@@ -15,4 +18,6 @@ def review_system(*, seconds: float = PAGE_SECONDS) -> ReviewSystem:
         seconds: how long one fetch may take in all; a page cannot wait longer than the default,
             a background task can.
     """
-    return Gerrit(settings.GERRIT_URL, settings.GERRIT_PUBLIC_URL, seconds=seconds)
+    url = settings.GERRIT_URL
+    breaker = _BREAKERS.setdefault(url, Breaker("Gerrit"))
+    return Gerrit(url, settings.GERRIT_PUBLIC_URL, seconds=seconds, breaker=breaker)

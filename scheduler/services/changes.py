@@ -1,15 +1,16 @@
 """What the review system says about changes: fetched outside transactions, stored at once."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Q
 
 from scheduler.adapters.plan_document import file_document
-from scheduler.adapters.ports import AdapterError, FetchedChange, ReviewSystem
+from scheduler.adapters.ports import AdapterError, FetchedChange, ReviewSystem, preference
 from scheduler.adapters.registry import review_system
+from scheduler.domain import changes as domain
 from scheduler.models import Backport, Change, Window
 from scheduler.queries import OPEN_STATUSES
 from scheduler.services.plans import replan_window, take_turn
@@ -32,6 +33,7 @@ _FACTS = (
     "labels",
     "files",
     "diff",
+    "submitted_together",
     "patch_set",
     "sha",
 )
@@ -48,6 +50,16 @@ def fetch(reference: str, *, system: ReviewSystem | None = None) -> tuple[Fetche
     """
     system = system or review_system()
     return system.fetch_change(system.reference_of(reference))
+
+
+def siblings_in(fetched: Sequence[FetchedChange]) -> tuple[domain.Change, ...]:
+    """Return what the Change-Id of the first of these may mean, the first one included.
+
+    Open changes come first, then those on release branches, the newest before others: a page can
+    offer them in this order, with number, project, branch and status. One is no choice.
+    """
+    family = [one.change for one in fetched if one.change.key == fetched[0].change.key]
+    return tuple(sorted(family, key=preference))
 
 
 @transaction.atomic
@@ -146,6 +158,7 @@ def _row(fetched: FetchedChange, at: datetime) -> Change:
         labels=dict(change.labels),
         files=[file_document(file) for file in change.files],
         diff=change.diff,
+        submitted_together=list(fetched.submitted_together),
         patch_set=fetched.patch_set,
         sha=fetched.sha,
         fetched_at=at,

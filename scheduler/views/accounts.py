@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from scheduler.models import User
 from scheduler.views.http import local_address
+from scheduler.views.reauthentication import note_authentication
 from swat.embedded.cast import CAST
 
 
@@ -26,6 +27,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     form = AuthenticationForm(request, data=request.POST or None)
     if request.method == "POST" and form.is_valid():
         login(request, form.get_user())
+        note_authentication(request)
         return redirect(_next_of(request))
     context = {
         "form": form,
@@ -45,6 +47,7 @@ def demo_sign_in(request: HttpRequest) -> HttpResponse:
         raise Http404
     user = get_object_or_404(User, username=username, is_active=True)
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+    note_authentication(request)
     return redirect(_next_of(request))
 
 

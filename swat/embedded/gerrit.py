@@ -25,6 +25,7 @@ from swat.embedded.gerrit_changes import CHANGES, DemoChange, named_sha
 from swat.embedded.ports import HOST
 
 PREFIX = b")]}'\n"
+BLANKS = b" " * 65_536
 LOGIN_PAGE = b"<!DOCTYPE html><title>Sign in</title><p>Please sign in."
 
 
@@ -34,11 +35,15 @@ class DemoGerrit:
     The knobs may be turned at any time:
 
     Attributes:
-        delay: seconds before each answer.
+        delay: seconds before each answer; many are a server that hangs.
         drip: seconds between the bytes of each answer, its head included.
-        status: instead of 200; a redirect leads to a log-in page of this server.
+        status: instead of 200; a redirect leads to a log-in page of this server, or to `location`.
+        location: where a redirect leads.
         html: answer with a page for people.
         truncate: send only this many bytes of a body that was announced as longer.
+        encoding: what the body is said to be compressed with.
+        padding: send this many blanks after each body, as fast as they are taken.
+        unseen: how many changes nobody may see go along with every open one.
         mutate: given path and body, return the body to send.
         swap_after: put a new patch set on every open change once this many requests came.
         requests: the paths asked for, oldest first.
@@ -50,8 +55,12 @@ class DemoGerrit:
         self.delay = 0.0
         self.drip = 0.0
         self.status = 200
+        self.location = "/r/login"
         self.html = False
         self.truncate: int | None = None
+        self.encoding = ""
+        self.padding = 0
+        self.unseen = 0
         self.mutate: Callable[[str, bytes], bytes] | None = None
         self.swap_after: int | None = None
         self.requests: list[str] = []
@@ -105,7 +114,9 @@ class DemoGerrit:
         if path == "changes/":
             asked = parse_qs(query).get("q", [""])[0]
             return HTTPStatus.OK, _json([_change_info(change) for change in self._found(asked)])
-        match = re.fullmatch(r"changes/(\d+)/(detail|in|revisions/(\w+)/(related|patch))", path)
+        match = re.fullmatch(
+            r"changes/(\d+)/(detail|in|submitted_together|revisions/(\w+)/(related|patch))", path
+        )
         change = self.changes.get(int(match[1])) if match else None
         if match and change and match[3]:
             change = self._at(change, match[3])
@@ -117,6 +128,10 @@ class DemoGerrit:
             "detail": lambda: _change_info(change),
             "in": lambda: {"branches": change.branches, "tags": []},
             "related": lambda: {"changes": self._related(change)},
+            "submitted_together": lambda: {
+                "changes": self._submitted_together(change),
+                "non_visible_changes": self.unseen if change.status == "NEW" else 0,
+            },
         }
         return HTTPStatus.OK, _json(told[match[4] or match[2]]())
 
@@ -138,6 +153,15 @@ class DemoGerrit:
             if revision == old.sha:
                 return old
         return None
+
+    def _submitted_together(self, change: DemoChange) -> list[dict[str, object]]:
+        """Return it with the open changes below it, newest first; nothing where it goes alone."""
+        chain = [change] if change.status == "NEW" else []
+        while chain and (parent := self.changes.get(chain[-1].parent or 0)) is not None:
+            if parent.status != "NEW" or parent in chain:
+                break
+            chain.append(parent)
+        return [_change_info(row) for row in chain] if len(chain) > 1 or self.unseen else []
 
     def _related(self, change: DemoChange) -> list[dict[str, Any]]:
         chain = [change]
@@ -190,9 +214,16 @@ class _Handler(BaseHTTPRequestHandler):
         status, kind, body = self._answer(gerrit)
         self.send_response(status)
         if status == HTTPStatus.FOUND:
-            self.send_header("Location", "/r/login")
+            self.send_header("Location", gerrit.location)
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            self.send_header("Retry-After", "120")
         self.send_header("Content-Type", f"{kind}; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
+        if gerrit.encoding:
+            self.send_header("Content-Encoding", gerrit.encoding)
+        if gerrit.padding:
+            self.send_header("Connection", "close")
+        else:
+            self.send_header("Content-Length", str(len(body)))
         if gerrit.truncate is not None:
             body = body[: gerrit.truncate]
             self.close_connection = True
@@ -201,6 +232,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.end_headers()
             self.wfile.write(body)
+            for _ in range(0, gerrit.padding, len(BLANKS)):
+                self.wfile.write(BLANKS)
 
     def _answer(self, gerrit: DemoGerrit) -> tuple[int, str, bytes]:
         url = urlsplit(self.path)
@@ -254,10 +287,13 @@ def _commit(change: DemoChange) -> dict[str, object]:
 
 def _label(votes: Sequence[int], voter: str) -> dict[str, object]:
     label: dict[str, object] = {"all": [{**_account(voter), "value": value} for value in votes]}
-    for value, name in ((-2, "rejected"), (2, "approved")):
-        if value in votes:
-            label[name] = _account(voter)
-    return label
+    names = ((-2, "rejected"), (-1, "disliked"), (1, "recommended"), (2, "approved"))
+    return label | {name: _account(voter) for value, name in names if value in votes}
+
+
+def _is_submittable(change: DemoChange) -> bool:
+    votes = change.labels.values()
+    return not change.work_in_progress and all(2 in row and min(row) >= 0 for row in votes)  # noqa: PLR2004
 
 
 def _change_info(change: DemoChange) -> dict[str, object]:
@@ -284,6 +320,7 @@ def _change_info(change: DemoChange) -> dict[str, object]:
             name: _label(votes, "ci" if name == "Verified" else "rae")
             for name, votes in change.labels.items()
         },
+        "submittable": change.status == "NEW" and _is_submittable(change),
         "_number": change.number,
         "current_revision": change.sha,
         "revisions": {
