@@ -24,12 +24,12 @@ def test_a_question_is_answered_without_javascript(opened: Open, october: Window
 
     ada.reload()
     expect(ada.locator("blockquote")).to_have_text("Which wikis show it?")
-    ada.get_by_role("link", name="Answer and submit again").click()
+    ada.get_by_role("link", name="Change the answers instead").click()
     ada.get_by_label(LABELS["user_impact"]).fill("Only nnwiki shows it.")
     ada.get_by_role("button", name="Answer and submit again").click()
 
     expect(ada.get_by_text("Only nnwiki shows it.")).to_be_visible()
-    expect(ada.get_by_text("changed the answers")).to_be_visible()
+    expect(ada.get_by_text("changed what is said about this backport")).to_be_visible()
     assert Backport.objects.get(change__number=CIRRUS).status == "submitted"
 
 
