@@ -134,14 +134,14 @@ def test_whoever_signed_in_long_ago_signs_in_again_and_loses_nothing(
 
     answer = propose(rae, booked, reason=HOSTILE)
 
-    there = f"/sign-in?next=%2Fbackports%2F{booked.pk}%23finding-{RULE}"
+    there = f"/sign-in/again?next=%2Fbackports%2F{booked.pk}%23finding-{RULE}"
     assert answer.status_code == 302
     assert answer["Location"] == there
     assert not Override.objects.exists()
-    assert "You are signed in as <bdi>rae</bdi>" in rae.get(there).content.decode()
+    assert "Is it still you?" in rae.get(there).content.decode()
     monkeypatch.undo()
     back = rae.post(
-        "/demo-sign-in", {"username": "rae", "next": f"/backports/{booked.pk}#finding-{RULE}"}
+        "/sign-in/again", {"way": "demo", "next": f"/backports/{booked.pk}#finding-{RULE}"}
     )
     assert back["Location"] == f"/backports/{booked.pk}#finding-{RULE}"
     text = page_of(rae, booked)
@@ -171,7 +171,7 @@ def test_confirming_asks_to_sign_in_again_too(
 
     answer = confirm(dev, booked)
 
-    assert answer["Location"].startswith("/sign-in?next=")
+    assert answer["Location"].startswith("/sign-in/again?next=")
     htmx = dev.post(
         f"/overrides/{Override.objects.get().pk}/confirm",
         form(booked),
