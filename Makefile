@@ -67,6 +67,7 @@ lock: .venv/.uv  ## Compile requirements*.in into the hashed lock files (UPGRADE
 	@touch $@
 
 .venv/.runtime: requirements.txt .venv/.uv
+	@echo "Installing what the product needs"
 	@$(INSTALL) -r $<
 	@touch $@
 

@@ -3,11 +3,21 @@
 from collections.abc import Iterator
 
 import pytest
+from coverage import Coverage
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 from scheduler.models import Backport, User, Window
 from tests.factories import make_backport, make_person, make_window
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave a worker one measurement of coverage, so that `no_cover` pauses all of it.
+
+    pytest-cov starts one when it is loaded, and a second, which it reports, with the session.
+    """
+    if hasattr(config, "workerinput") and (first := Coverage.current()):
+        first.stop()
 
 
 @pytest.fixture
