@@ -14,16 +14,13 @@ from scheduler.domain.permissions import Role
 from scheduler.domain.policy.rules import RULES_BY_ID
 from scheduler.models import User, Window
 from scheduler.models.reviews import SHORTEST_REASON
+from scheduler.services.backports import says_nothing
 
 LONGEST = 2000
 LONGEST_REASON = 500
 MOST_NUMBERS, LONGEST_NUMBER = 40, 9
 MOST_TICKS = 100
 TICK = re.compile(r"[0-9]{1,9}:[0-9a-f]{64}")  # key of a backport, and what was shown of it
-_EMPTY_ANSWERS = frozenset(
-    {"none", "low", "n/a", "n.a.", "n.a", "na", "no", "nothing", "nowhere", "-", "?"}
-    | {"none known", "not applicable", "very low", "low risk", "minimal", "unlikely"}
-)
 
 CRITERIA = (
     ("long-task", "a long task"),
@@ -145,7 +142,7 @@ class BackportAnswersForm(forms.Form):
     def clean_problems_where(self) -> str:
         """Refuse an answer that says nothing."""
         answer: str = self.cleaned_data["problems_where"]
-        if answer.strip().strip(".!").lower() in _EMPTY_ANSWERS:
+        if says_nothing(answer):
             raise forms.ValidationError(
                 "Every change can cause problems somewhere: say where one would look first."
             )

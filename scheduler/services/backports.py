@@ -17,7 +17,10 @@ from scheduler.queries import OPEN_STATUSES
 from scheduler.services.events import record
 from scheduler.services.plans import end_lifting, replan_window, take_turn, void_approval
 
-_SAYS_NOTHING = frozenset({"", "none", "no", "n/a", "nothing", "nowhere", "-"})
+_SAYS_NOTHING = frozenset(
+    {"", "none", "low", "n/a", "n.a", "na", "no", "nothing", "nowhere", "-", "?"}
+    | {"none known", "not applicable", "very low", "low risk", "minimal", "unlikely"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +299,11 @@ def watch_backport(*, backport: Backport, by: User, watching: bool) -> None:
         Watch.objects.filter(backport=backport, user=by).delete()
 
 
+def says_nothing(answer: str) -> bool:
+    """Tell whether an answer names no place where problems could occur."""
+    return answer.strip(" \t\r\n.!").lower() in _SAYS_NOTHING
+
+
 def read_again(backport: Backport) -> None:
     """Read a backport, its change, window and requester as they are now."""
     rows = Backport.objects.select_related("change", "window", "requester", "edited_by")
@@ -313,5 +321,5 @@ def require_current(backport: Backport, fingerprint: str) -> None:
 
 
 def _require_answers(answers: BackportAnswers) -> None:
-    if answers.problems_where.strip().strip(".!").lower() in _SAYS_NOTHING:
+    if says_nothing(answers.problems_where):
         raise Refused("Say where problems could occur; there is always somewhere to look.")

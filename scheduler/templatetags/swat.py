@@ -6,6 +6,7 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from django import template
+from django.http import QueryDict
 from django.template.context import Context
 from django.utils import timezone
 from django.utils.html import format_html
@@ -194,6 +195,12 @@ def sent(context: Context, pk: int, *names: str) -> Any:  # noqa: ANN401 - as Dj
     match = getattr(request, "resolver_match", None)
     is_this = match is not None and match.url_name in names and match.kwargs.get("pk") == pk
     return request.POST if request and is_this and context.get("refusal") else {}
+
+
+@register.filter
+def values_of(typed: Any, name: str) -> list[str]:  # noqa: ANN401 - what `sent` returned
+    """Return every value of a field of a form that was refused, such as the boxes ticked."""
+    return typed.getlist(name) if isinstance(typed, QueryDict) else []
 
 
 @register.filter

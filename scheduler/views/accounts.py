@@ -4,6 +4,7 @@ import logging
 
 from allauth.account.utils import perform_login
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth import authenticate, logout, update_session_auth_hash
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
@@ -84,7 +85,13 @@ def demo_sign_in(request: HttpRequest) -> HttpResponse:
     username = request.POST.get("username", "")
     if not settings.SWAT_DEMO or username not in _CAST_NAMES:
         raise Http404
-    enter(request, get_object_or_404(User, username=username, is_active=True))
+    user = get_object_or_404(User, username=username)
+    if not user.is_active:
+        messages.warning(
+            request, f"The account of {username} is closed; a release engineer opens it."
+        )
+        return redirect("sign-in")
+    enter(request, user)
     return redirect(_next_of(request))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
@@ -51,6 +52,7 @@ def amend(request: PageRequest, pk: int) -> HttpResponse:
 
     result = act(request, effect)
     if isinstance(result, str):
+        messages.success(request, f"The answers of {backport.change.number} are saved.")
         return redirect(result)
     # Whoever is out of date keeps what they typed, sees what there is now, and may then send it.
     backport = _backport(pk)

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
@@ -28,6 +29,7 @@ from scheduler.views.review_parts import review_parts
 from scheduler.views.windows import plan_page
 
 PAGE = "scheduler/backports/detail.html"
+BOOKED_AGAIN = frozenset({Status.WITHDRAWN, Status.MISSED, Status.DECLINED, Status.REVERTED})
 
 
 @require_safe
@@ -47,6 +49,7 @@ def show(
     shown = plan_page(backport.window, plan, reader=request.user.username)
     entry = _entry(backport, shown)
     actor = actor_of(request.user)
+    status = Status(backport.status)
     place = shown.place_of(number) if backport.is_open else ""
     reviews, events = reviews_of(backport), events_about(backport)
     questions = shown.questions_about(number) if backport.is_open else ()
@@ -72,6 +75,8 @@ def show(
         "may_withdraw": backport.is_open
         and backport.status != Status.DEPLOYING.value
         and may(actor, Act.WITHDRAW, relations_to(actor, backport)),
+        "may_copy": backport.is_open and may(actor, Act.BOOK),
+        "may_book_again": status in BOOKED_AGAIN and may(actor, Act.BOOK),
         "history": history_of(events, number),
         "next_sentence": _next_sentence(backport, place, entry, questions, shown),
         "done": done,
@@ -117,7 +122,11 @@ def withdraw(request: PageRequest, pk: int) -> HttpResponse:
     result = act(request, effect)
     if isinstance(result, Refusal):
         return show(request, pk, refusal=result)
-    return show(request, pk) if request.htmx else redirect(result)
+    done = f"{backport.change.number} was withdrawn."
+    if request.htmx:
+        return show(request, pk, done=done)
+    messages.success(request, done)
+    return redirect(result)
 
 
 def _picture(
@@ -168,9 +177,9 @@ _AFTERWARDS = {
     Status.DEPLOYING: "It is being deployed.",
     Status.DEDICATED: "It waits for a window of its own, which its people agree on.",
     Status.TRAIN: "It rides the train; nothing more to do here.",
-    Status.DECLINED: "It was declined; the history says why.",
+    Status.DECLINED: "It was declined; the history says why. The change can be booked again.",
     Status.WITHDRAWN: "It was withdrawn; the change can be booked again.",
-    Status.MISSED: "It did not go in this window; the change can be booked again.",
+    Status.MISSED: "It did not go in this window. The change can be booked again.",
 }
 
 

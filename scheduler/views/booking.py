@@ -16,13 +16,13 @@ from scheduler.adapters.ports import Unreadable
 from scheduler.domain import backports as domain
 from scheduler.domain.permissions import Act, require
 from scheduler.forms import BackportAnswersForm, BackportForm, PreviewForm
-from scheduler.models import Backport, Change, Draft, Window
+from scheduler.models import Backport, Change, Draft, User, Window
 from scheduler.services.backports import BackportAnswers, refusal_to_book
 from scheduler.services.drafts import drafts_of, usable
 from scheduler.services.fingerprints import ANSWERS
 from scheduler.services.intake import Named, book_named, look_up
 from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, page
-from scheduler.views.previewing import Wish, choice_of, preview_of
+from scheduler.views.previewing import WindowRow, Wish, choice_of, preview_of
 from scheduler.views.reading import bookable_windows
 
 Row = TypeVar("Row", Draft, Backport)
@@ -160,7 +160,7 @@ def _opened(request: PageRequest, windows: QuerySet[Window]) -> HttpResponse:
     wanted = request.GET.get("window") or initial.get("window", "")
     initial["window"] = next((one.pk for one in windows if str(one.pk) == wanted), None)
     sentence = ELSEWHERE if wanted and initial["window"] is None else ""
-    initial["window"] = initial["window"] or _first(windows)
+    initial["window"] = initial["window"] or _first(windows, request.user)
     form = _form(windows, initial=initial)
     return _shown(request, form, preview_error=sentence, source=source, draft=draft)
 
@@ -183,10 +183,15 @@ def _copied(source: Backport, request: PageRequest) -> dict[str, object]:
     return {name: getattr(source, name) for name in names} | again
 
 
-def _first(windows: QuerySet[Window]) -> int | None:
-    """Return the key of the next window that is not a replay, else of any."""
-    keys = windows.order_by("start").values_list("pk", flat=True)
-    return keys.filter(as_of__isnull=True).first() or keys.first()
+def _first(windows: QuerySet[Window], reader: User) -> int | None:
+    """Return the key of the next window that has room and has not begun, else of the best other."""
+    now = timezone.now()
+
+    def is_worse(row: WindowRow) -> tuple[bool, bool, bool]:
+        return row.window.as_of is not None, row.slots_left == 0, row.window.start <= now
+
+    rows = sorted(choice_of(windows, None, reader).rows, key=is_worse)
+    return rows[0].window.pk if rows else None
 
 
 def _as_initial(typed: Mapping[str, list[str]]) -> dict[str, object]:

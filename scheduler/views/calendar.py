@@ -11,20 +11,19 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from scheduler.actors import actor_of
-from scheduler.domain.lifecycle import Status
-from scheduler.domain.permissions import Act, may
 from scheduler.models import Backport, Freeze, Promotion, User, Window
 from scheduler.services.backports import refusal_to_book
 from scheduler.views.http import PageRequest, page
+from scheduler.views.inbox_rows import rows_for
 from scheduler.views.plan_pages import Entry, PlanPage
 from scheduler.views.reading import (
     backports_of,
     freezes_between,
     plan_pages,
     promotions_before,
-    waiting_for_review,
     windows_between,
 )
+from scheduler.views.waiting import waiting_for
 
 WEEKS = 2
 
@@ -43,6 +42,7 @@ class Row:
     questions: int
     deployers: tuple[str, ...]
     is_over: bool
+    has_begun: bool
     is_frozen: bool
     mine: bool
 
@@ -72,11 +72,18 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What the reader does now: one sentence, and where."""
+    """What the reader does now: one sentence, and where.
+
+    Attributes:
+        inbox: where everything else is that waits; "" if nothing does.
+        more: how much that is.
+    """
 
     sentence: str
     link: str = ""
     link_text: str = ""
+    inbox: str = ""
+    more: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,7 @@ class CalendarPage:
     Attributes:
         days: from today on, without the windows that are over.
         past: the windows of this week that are over, newest first.
-        next_room: the next window with a free slot, if there is one.
+        next_room: the next window with a free slot, one that has begun only if there is no other.
         why_not_book: why this person cannot book at all; empty if they can.
     """
 
@@ -98,9 +105,7 @@ class CalendarPage:
     mine: tuple[Entry, ...]
     live: tuple[tuple[str, str], ...]
     state: str
-    sentence: str
-    link: str
-    link_text: str
+    advice: Advice
 
 
 @require_safe
@@ -124,19 +129,16 @@ def _calendar_page(user: User, now: datetime) -> CalendarPage:
     mine = backports_of(user)
     rows = [_row(window, plans[window.pk], freezes, user, now) for window in windows]
     current = [row for row in rows if row.window.as_of is None]
-    advice = _advice(user, now, plans, mine)
     return CalendarPage(
         days=_days([row for row in current if not row.is_over], promotions, freezes, monday, today),
         past=tuple(row for row in reversed(current) if row.is_over),
         replays=tuple(row for row in rows if row.window.as_of is not None),
-        next_room=next((row for row in current if row.can_be_booked), None),
+        next_room=_next_room(current, now),
         why_not_book=refusal_to_book(by=user),
         mine=tuple(_entry(backport, plans.get(backport.window_id)) for backport in mine),
         live=_live(promotions, now),
         state=_state(current),
-        sentence=advice.sentence,
-        link=advice.link,
-        link_text=advice.link_text,
+        advice=_advice(user, now),
     )
 
 
@@ -152,13 +154,14 @@ def _row(
         window=window,
         max_patches=numbers.max_patches,
         slots_left=max(numbers.max_patches - plan.slots, 0),
-        minutes_left=max(length - plan.minutes, 0),
+        minutes_left=max(length - max(plan.minutes, _gone(window, now)), 0),
         queued=len(plan.step_of),
         overridden=sum(any(one.is_overridden for one in some) for some in plan.objections.values()),
         elsewhere=tuple(sorted((+places).items())),
         questions=len(plan.questions),
         deployers=tuple(person.username for person in window.deployers.all()),
         is_over=window.is_over(now),
+        has_begun=_gone(window, now) > 0,
         is_frozen=window.as_of is None
         and any(
             freeze.scope == "all" and freeze.to_domain().overlaps(window.to_domain())
@@ -168,6 +171,20 @@ def _row(
             backport.requester.username == user.username for backport in plan.backports.values()
         ),
     )
+
+
+def _gone(window: Window, now: datetime) -> int:
+    """Return how many minutes of a window are over."""
+    if window.as_of is not None:
+        return 0
+    return max(int((now - window.start).total_seconds() // 60), 0)
+
+
+def _next_room(rows: Sequence[Row], now: datetime) -> Row | None:
+    """Return the next window with a free slot; one that has begun only if there is no other."""
+    free = [row for row in rows if row.can_be_booked]
+    coming = [row for row in free if row.window.start > now]
+    return next(iter(coming or free), None)
 
 
 def _entry(backport: Backport, plan: PlanPage | None) -> Entry:
@@ -217,8 +234,9 @@ def _state(rows: Sequence[Row]) -> str:
     coming = next((row for row in rows if not row.is_over), None)
     if coming is None:
         return "No window is planned this week or the next."
+    which = "This window began" if coming.has_begun else "Next window:"
     return (
-        f"Next window: {_day_and_time(coming.window.start)}, "
+        f"{which} {_day_and_time(coming.window.start)}, "
         f"{coming.queued} in the queue, {coming.slots_left} of {coming.max_patches} slots left."
     )
 
@@ -233,29 +251,23 @@ def _live(promotions: Sequence[Promotion], now: datetime) -> tuple[tuple[str, st
     return tuple(sorted(live.items()))
 
 
-def _advice(
-    user: User,
-    now: datetime,
-    plans: dict[int, PlanPage],
-    mine: Sequence[Backport],
-) -> Advice:
-    """Return the first thing that waits for this person: a question, a reply, a review."""
-    for key, plan in plans.items():
-        if asked := [card for card in plan.questions if card.mine]:
-            return Advice(
-                f"Answer the question about {asked[0].low.number} and {asked[0].high.number}: "
-                "until then neither goes into the queue.",
-                reverse("window", args=[key]) + "#questions",
-                "Answer it",
-            )
-    for backport in mine:
-        if backport.status == Status.NEEDS_INFO.value:
-            return Advice(
-                f"A reviewer asked you something about {backport.change.number}.",
-                reverse("backport", args=[backport.pk]),
-                "Read it",
-            )
-    if may(actor_of(user), Act.APPROVE) and (waiting := len(waiting_for_review(user, now))):
-        waits = "backport waits" if waiting == 1 else "backports wait"
-        return Advice(f"{waiting} {waits} for your review.", reverse("review-inbox"), "Review")
-    return Advice("Nothing waits for you.")
+def _advice(user: User, now: datetime) -> Advice:
+    """Return the first thing that waits for this person, as their inbox knows it."""
+    waiting = waiting_for(actor_of(user), rows_for(user, now), now)
+    if not waiting:
+        return Advice("Nothing waits for you.")
+    inbox, first = reverse("review-inbox"), waiting[0]
+    if first.is_decided_here:
+        count = sum(one.is_decided_here for one in waiting)
+        waits = "backport waits" if count == 1 else "backports wait"
+        advice = Advice(f"{count} {waits} for your review.", inbox, "Review")
+    else:
+        count, link = 1, reverse("backport", args=[first.backport.pk])
+        if first.first.is_about_window:
+            link = reverse("window", args=[first.backport.window_id]) + "#questions"
+        number, sentence = str(first.backport.change.number), first.first.sentence
+        if number not in sentence:
+            sentence = f"{number}: {sentence}"
+        advice = Advice(sentence, link, first.first.way)
+    more = len(waiting) - count
+    return replace(advice, inbox=inbox if more else "", more=more)

@@ -133,7 +133,8 @@ def hand_over(request: PageRequest, pk: int) -> HttpResponse:
             fingerprint=form.cleaned_data["fingerprint"],
         )
 
-    return decide(request, backport, form, effect, "has another requester now")
+    to = form.cleaned_data["to"].username if form.is_valid() else ""
+    return decide(request, backport, form, effect, f"is {to}'s now")
 
 
 @require_POST

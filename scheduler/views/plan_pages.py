@@ -245,6 +245,11 @@ class PlanPage:
             ),
         )
 
+    def _is_requested(self, number: int) -> bool:
+        """Return whether the reader asked for it; to have written it is not enough."""
+        backport = self.backports.get(number)
+        return backport is not None and backport.requester.username == self.reader
+
     def place_of(self, number: int) -> str:
         """Return the place of a backport; empty if the plan does not know it."""
         if number in self.step_of:
@@ -336,7 +341,7 @@ class PlanPage:
                     Evidence(one["kind"], one["points"], one["text"])
                     for one in question["evidence"]
                 ),
-                mine=any(self.entry(number).mine for number in question["changes"]),
+                mine=any(self._is_requested(number) for number in question["changes"]),
             )
             for question in self.result.get("questions", ())
         ]
@@ -355,7 +360,7 @@ class PlanPage:
                     points=0,
                     advice="",
                     evidence=(),
-                    mine=any(self.entry(said[end]).mine for end in ("first", "then")),
+                    mine=any(self._is_requested(said[end]) for end in ("first", "then")),
                 ),
             )
             for said in self.said

@@ -26,6 +26,7 @@ from scheduler.queries import (
 from scheduler.services.intake import Named, all_related
 from scheduler.views.plan_pages import Objection, Placement, PlanPage, QuestionCard, StepRow
 from scheduler.views.reading import plan_pages
+from scheduler.views.waiting import NOT_APPROVED
 
 SHOWN_WINDOWS = 4
 _UNITS = ((86_400, "day"), (3600, "h"), (60, "min"), (1, "s"))
@@ -167,6 +168,11 @@ class Choice:
 
     rows: tuple[WindowRow, ...]
     more: tuple[WindowRow, ...]
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether it is known where something would go in them."""
+        return any(row.outcomes for row in self.rows)
 
     @property
     def is_empty(self) -> bool:
@@ -343,7 +349,7 @@ class _Planning:
             named=one,
             address=_address(one.change, number),
             age=_age(one.told_at, self.now),
-            objections=shown.entry(number).objections if shown and one.change else (),
+            objections=_objections(number, shown) if shown and one.change else (),
             outcome=(outcomes or {}).get(number),
             offers=offers,
             undone_without=tuple(
@@ -383,6 +389,11 @@ class _Planning:
             marks=self.wish.marks,
             criteria=self.wish.criteria,
         )
+
+
+def _objections(number: int, shown: PlanPage) -> tuple[Objection, ...]:
+    """Return what the rules say, but for what every request is told before its review."""
+    return tuple(one for one in shown.entry(number).objections if one.rule != NOT_APPROVED)
 
 
 def _booked(numbers: Collection[int]) -> dict[int, Backport]:

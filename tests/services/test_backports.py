@@ -99,7 +99,9 @@ def test_a_locked_window_cannot_be_booked(
         make_backport(backport.window, ada, fetched(2))
 
 
-@pytest.mark.parametrize("says_nothing", ["none", "None.", "", " - "])
+@pytest.mark.parametrize(
+    "says_nothing", ["none", "None.", "", " - ", "low risk", "n.a. ", "Minimal !"]
+)
 def test_problems_could_always_occur_somewhere(
     window: Window, ada: User, says_nothing: str
 ) -> None:

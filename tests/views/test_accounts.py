@@ -64,6 +64,15 @@ def test_the_page_and_the_terminal_say_the_same_of_the_cast(client: Client) -> N
         assert f'<bdi>{person.username}</bdi> <span class="quiet small">{person.does}<' in page
 
 
+def test_a_closed_account_of_the_demo_is_told_so(client: Client) -> None:
+    User.objects.filter(username="sam").update(is_active=False)
+
+    answer = client.post("/demo-sign-in", {"username": "sam"}, follow=True)
+
+    assert "The account of sam is closed" in answer.content.decode()
+    assert client.get("/").status_code == 302
+
+
 def test_signing_out_leads_to_signing_in(client: Client) -> None:
     client.post("/demo-sign-in", {"username": "ada"})
 

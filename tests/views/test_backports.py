@@ -79,7 +79,8 @@ def test_the_preview_shows_facts_and_verdict_and_stores_nothing(
     text = answer.content.decode()
     assert text.lstrip().startswith('<div id="preview"')
     assert "mediawiki/extensions/CirrusSearch" in text
-    assert "not-approved" in text
+    assert "not-approved" not in text
+    assert "somebody else has to approve it." in text
     assert not Backport.objects.exists()
 
 
@@ -91,7 +92,7 @@ def test_look_up_shows_the_same_without_javascript(
     )
 
     assert answer.status_code == 200
-    assert "not-approved" in answer.content.decode()
+    assert "somebody else has to approve it." in answer.content.decode()
 
 
 def test_the_page_shows_the_six_answers_and_the_open_question(book: Book, as_: As) -> None:
@@ -257,3 +258,38 @@ def test_what_waits_for_another_says_for_which_and_what_that_needs(
 
     assert f"Bring {CIRRUS} into the queue first" in text
     assert f"{CIRRUS}: A reviewer who did not write or request it approves it." in text
+
+
+def test_what_has_ended_is_booked_again_and_is_not_judged_any_more(book: Book, as_: As) -> None:
+    backport = book(CIRRUS)
+    address = f"/backports/{backport.pk}"
+    sent = {"fingerprint": backport.fingerprint, "key": str(uuid4())}
+
+    answer = as_("ada").post(f"{address}/withdraw", sent, follow=True)
+
+    text = answer.content.decode()
+    assert f"{CIRRUS} was withdrawn." in text
+    assert f'<a class="button main" href="/backports/new?from={backport.pk}">Book it again' in text
+    assert "no rule is asked about it any more" in text
+    assert "No rule objects." not in text
+    assert "somebody else must" not in text
+    again = as_("ada").get(f"/backports/new?from={backport.pk}").content.decode()
+    assert f"{CIRRUS}</textarea>" in again
+    assert "Book it again" not in as_("sam").get(address).content.decode()
+
+
+def test_the_answers_of_an_open_backport_are_copied_to_a_sibling(book: Book, as_: As) -> None:
+    backport = book(CIRRUS)
+    copies = f'href="/backports/new?from={backport.pk}">Copy the answers to a sibling'
+
+    assert copies in as_("rae").get(f"/backports/{backport.pk}").content.decode()
+    assert copies not in as_("sam").get(f"/backports/{backport.pk}").content.decode()
+
+
+def test_new_answers_are_said_to_be_saved(book: Book, as_: As) -> None:
+    backport = book(CIRRUS)
+    sent = {**ANSWERS, "nick": "ada_w", "fingerprint": backport.fingerprint, "key": str(uuid4())}
+
+    answer = as_("ada").post(f"/backports/{backport.pk}/amend", sent, follow=True)
+
+    assert f"The answers of {CIRRUS} are saved." in answer.content.decode()

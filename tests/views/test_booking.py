@@ -82,7 +82,7 @@ def test_several_are_previewed_with_facts_verdict_and_place(
     text = previewed(as_("ada"), f"{CONFIG}, {LONG}\n{CONFIG}", window=window.pk)
 
     assert text.count("patch set 1, NEW; as Gerrit said just now.") == 2
-    assert 'href="/policy#not-approved"' in text
+    assert "No rule objects; somebody else has to approve it." in text
     assert f'value="{window.pk}" id="id_window_{window.pk}" checked' in text
     assert f'value="{later.pk}" id="id_window_{later.pk}">' in text
     assert f"<strong>{CONFIG}</strong>" in text

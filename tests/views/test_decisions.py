@@ -335,7 +335,9 @@ def test_only_what_nobody_took_on_is_asked_and_the_rest_says_who(
 ) -> None:
     rae = as_("rae")
     assert send(rae, l10n, "approve", reason=WHY).status_code == 409
-    assert send(rae, l10n, "approve", acknowledged="l10n").status_code == 422
+    refused = send(rae, l10n, "approve", acknowledged="l10n")
+    assert refused.status_code == 422
+    assert 'name="acknowledged" value="l10n" checked' in refused.content.decode()
     assert send(rae, l10n, "approve", acknowledged="l10n", reason=WHY).status_code == 302
 
     text = page_of(rae, l10n)

@@ -128,7 +128,7 @@ def test_a_row_says_why_and_since_when_and_where(asks: Asks, as_: As, week: Wind
     assert "just now" in text
     assert f'href="/windows/{week.pk}"' in text
     assert "held" in text
-    assert "normal urgency" in text
+    assert "urgency normal" in text
     assert "No rule objects, but that nobody approved it yet." in text
 
 

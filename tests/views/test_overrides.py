@@ -293,6 +293,21 @@ def test_the_list_tells_what_is_in_force_proposed_and_past_and_counts(
     assert f'href="/backports/{other.pk}"' in answer.content.decode()
 
 
+def test_an_override_of_what_has_ended_is_past(
+    booked: Backport, as_: As, cast: dict[str, User]
+) -> None:
+    override_by_two(booked, cast["rel"], cast["dev"])
+    as_("ada").post(f"/backports/{booked.pk}/withdraw", form(booked))
+
+    answer = as_("sam").get("/overrides/")
+
+    assert [(one.rule, one.all_time, one.in_force) for one in answer.context["counts"]] == [
+        (RULE, 1, 0)
+    ]
+    assert [len(rows) for _, _, rows in answer.context["lists"]] == [0, 0, 1]
+    assert "ended with its backport" in answer.content.decode()
+
+
 def test_more_overrides_take_no_more_queries(
     cast: dict[str, User], as_: As, window: Window
 ) -> None:

@@ -265,3 +265,49 @@ def test_the_calendar_begins_with_what_can_be_booked(as_: As, cast: dict[str, Us
     assert text.index("Next window with room") < text.index("Late SWAT")
     assert f'href="/backports/new?window={coming.pk}">Book in it' in text
     assert text.index("Late SWAT") < text.index("Over since Monday") < text.index("Early SWAT")
+
+
+def test_who_only_wrote_a_change_is_not_offered_to_answer_about_it(
+    book: Book, as_: As, october: Window
+) -> None:
+    book(EVENTS)
+    book(CIRRUS)
+    Change.objects.filter(number=CIRRUS).update(owner="dev")
+
+    text = as_("dev").get(f"/windows/{october.pk}").content.decode()
+
+    assert "One of the two requesters or a reviewer can answer it." in text
+    assert 'name="answer"' not in text
+    assert "belong together" not in as_("dev").get("/").content.decode()
+
+
+def test_the_calendar_says_what_the_inbox_has_first_and_how_much_more(
+    book: Book, as_: As, october: Window
+) -> None:
+    book(EVENTS)
+    book(CIRRUS)
+
+    asked = as_("ada").get("/").content.decode()
+    to_review = as_("rae").get("/").content.decode()
+
+    assert f"Say how {CIRRUS} and {EVENTS} belong together" in asked
+    assert f'<a href="/windows/{october.pk}#questions">Answer it</a>' in asked
+    assert "2 backports wait for your review." in to_review
+    assert "more in your inbox" not in to_review
+    assert "Nothing waits for you." in as_("sam").get("/").content.decode()
+
+
+def test_a_window_that_has_begun_has_less_time_and_is_not_the_next_one(
+    as_: As, cast: dict[str, User]
+) -> None:
+    now = timezone.now()
+    Window.objects.create(start=now - HOUR / 2, end=now + HOUR / 2, title="Under way")
+    coming = in_a_day()
+
+    text = as_("ada").get("/").content.decode()
+    form = as_("ada").get("/backports/new").content.decode()
+
+    assert "This window began" in text
+    assert '<span class="quiet nowrap">30 min</span>' in text
+    assert f'<a class="button main" href="/backports/new?window={coming.pk}">Book in it</a>' in text
+    assert f'value="{coming.pk}" id="id_window_{coming.pk}" checked' in form
