@@ -7,13 +7,13 @@ from django.utils import timezone
 
 from scheduler.domain.errors import Refused
 from scheduler.models import IdempotencyKey, User
+from scheduler.services.patience import patiently
 
 
 class KeyReused(Refused):
     """The same key came with another body; views answer it with 422."""
 
 
-@transaction.atomic
 def once(*, user: User, key: str, request_hash: str, effect: Callable[[], str]) -> str:
     """Do something unless this person's key says that it was done.
 
@@ -32,7 +32,22 @@ def once(*, user: User, key: str, request_hash: str, effect: Callable[[], str]) 
     Raises:
         KeyReused: the key was used for something else.
         Refused: the effect was refused.
+        Busy: too many others changed the same thing at the same time.
     """
+    return patiently(lambda: _once(user, key, request_hash, effect))
+
+
+def led_to(*, user: User, key: str, request_hash: str) -> str:
+    """Return the address that this very form led to when it was sent before; "" if it was not.
+
+    For what has to be asked of others before `once` begins: a retry needs nobody else.
+    """
+    earlier = IdempotencyKey.objects.filter(user=user, key=key, request_hash=request_hash)
+    return earlier.values_list("location", flat=True).first() or ""
+
+
+@transaction.atomic
+def _once(user: User, key: str, request_hash: str, effect: Callable[[], str]) -> str:
     try:
         with transaction.atomic():
             stored = IdempotencyKey.objects.create(

@@ -34,7 +34,7 @@ from scheduler.services.backports import (
 )
 from scheduler.services.changes import store_changes
 from scheduler.views.history import history_of
-from scheduler.views.http import PageRequest, Refusal, act, page
+from scheduler.views.http import PageRequest, Refusal, act, answered_before, page
 from scheduler.views.pictures import Link, Picture, picture_of
 from scheduler.views.plan_pages import Entry, Objection, PlanPage, QuestionCard, StepRow
 from scheduler.views.reading import bookable_windows, question_to_requester, reviews_of
@@ -70,6 +70,8 @@ def new(request: PageRequest) -> HttpResponse:
     if "look-up" in request.POST:
         form = BackportForm(windows=windows, preview_url=preview_url, initial=_typed(request))
         return page(request, NEW, {"section": "new", "form": form, **_previewed(request)})
+    if earlier := answered_before(request):  # whatever Gerrit or the window says by now
+        return redirect(earlier)
     form = BackportForm(request.POST, windows=windows, preview_url=preview_url)
     result = _book(request, form) if form.is_valid() else None
     if isinstance(result, str):
