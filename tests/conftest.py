@@ -11,7 +11,6 @@ from pytest_django import DjangoDbBlocker
 from scheduler.models import Backport, User, Window
 from tests.factories import make_backport, make_person, make_window
 
-
 CORE = Path(__file__).parent / "domain"
 
 
