@@ -45,6 +45,7 @@ check: .venv/.dev  ## Format, lint, types, layers, templates, migrations and dep
 bench: .venv/.dev  ## Time planner and verifier beside their peers, and kill everything 200 times
 	@$(BIN)/python benchmarks/plan.py
 	@$(BIN)/python benchmarks/verify.py
+	@$(BIN)/python benchmarks/races.py
 	@$(BIN)/python benchmarks/faults.py
 
 lock: .venv/.uv  ## Compile requirements*.in into the hashed lock files (UPGRADE=1 takes newer versions)
@@ -68,6 +69,7 @@ lock: .venv/.uv  ## Compile requirements*.in into the hashed lock files (UPGRADE
 	@touch $@
 
 .venv/.runtime: requirements.txt .venv/.uv
+	@echo "Installing what the product needs"
 	@$(INSTALL) -r $<
 	@touch $@
 

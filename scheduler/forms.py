@@ -1,20 +1,28 @@
 """What people fill in: short, each with an example, and never asked twice."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
+from django.http import QueryDict
 
 from scheduler.adapters.cleaning import visible_line, visible_prose
 from scheduler.domain.backports import Kind, Mark, Urgency
 from scheduler.domain.permissions import Role
-from scheduler.models import Window
+from scheduler.domain.policy.rules import RULES_BY_ID
+from scheduler.models import User, Window
+from scheduler.models.reviews import SHORTEST_REASON
 
 LONGEST = 2000
 LONGEST_REASON = 500
+MOST_NUMBERS, LONGEST_NUMBER = 40, 9
+MOST_TICKS = 100
+TICK = re.compile(r"[0-9]{1,9}:[0-9a-f]{64}")  # key of a backport, and what was shown of it
 _EMPTY_ANSWERS = frozenset(
-    {"none", "low", "n/a", "n.a.", "n.a", "na", "no", "nothing", "nowhere", "-"}
+    {"none", "low", "n/a", "n.a.", "n.a", "na", "no", "nothing", "nowhere", "-", "?"}
+    | {"none known", "not applicable", "very low", "low risk", "minimal", "unlikely"}
 )
 
 CRITERIA = (
@@ -60,6 +68,7 @@ def _text(label: str, example: str, *, rows: int = 2, required: bool = True) -> 
         help_text=f"Such as: {example}",
         required=required,
         max_length=LONGEST,
+        error_messages={"required": "Say it in a sentence, as in the example."},
         widget=forms.Textarea(attrs={"rows": rows}),
     )
 
@@ -101,7 +110,7 @@ class BackportAnswersForm(forms.Form):
     )
     present = forms.BooleanField(
         label="Somebody will be there to test it",
-        help_text="Without anybody it is held, unless it is low risk and has a test plan.",
+        help_text="Such as: you. Without anybody it is held, unless low risk and with a test plan.",
         required=False,
         initial=True,
     )
@@ -113,12 +122,14 @@ class BackportAnswersForm(forms.Form):
     steps_after = _text("Steps after", "purge the main page.", required=False)
     marks = forms.MultipleChoiceField(
         label="What is true of it",
+        help_text="Such as: low risk, if only a message changes.",
         choices=[(mark.value, label) for mark, label in _MARKS.items()],
         widget=forms.CheckboxSelectMultiple,
         required=False,
     )
     criteria = forms.MultipleChoiceField(
         label="What needs a window of its own",
+        help_text="Such as: a long task, if a script has to run for half an hour.",
         choices=CRITERIA,
         widget=forms.CheckboxSelectMultiple,
         required=False,
@@ -148,22 +159,57 @@ class BackportAnswersForm(forms.Form):
         return given
 
 
+class NumbersField(forms.Field):
+    """Change numbers that a page offered, as ticked or hidden; what is no number is ignored."""
+
+    widget = forms.MultipleHiddenInput
+
+    def to_python(self, value: object) -> tuple[int, ...]:
+        """Return the numbers, each once, in order."""
+        given = value if isinstance(value, list | tuple) else ()
+        texts = [str(one) for one in given[:MOST_NUMBERS]]
+        return tuple(
+            dict.fromkeys(
+                int(text)
+                for text in texts
+                if text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER
+            )
+        )
+
+
+def _window_field(*, required: bool) -> "forms.ModelChoiceField[Window]":
+    return forms.ModelChoiceField(
+        label="Window",
+        queryset=Window.objects.none(),
+        required=required,
+        error_messages={
+            "required": "Choose a window.",
+            "invalid_choice": "This window is locked or over; choose another one.",
+        },
+    )
+
+
+# What the verdict depends on: the page asks again when one of these changes.
+VERDICT_FIELDS = (
+    *("change", "window", "kind", "urgency", "present", "marks", "criteria"),
+    *("along", "offered"),
+)
+
+
 class BackportForm(BackportAnswersForm):
     """Everything that booking a backport takes."""
 
-    change = LineField(
+    change = ProseField(
         label="Change",
-        help_text="Its number or address, such as: 10010",
-        max_length=300,
-        widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True}),
+        help_text="Its number, address or Change-Id, such as: 1218340. Several go one to a line.",
+        max_length=LONGEST,
+        error_messages={"required": "Paste the number or the address of a change."},
+        widget=forms.Textarea(
+            attrs={"rows": 1, "autocomplete": "off", "spellcheck": "false", "autofocus": True}
+        ),
     )
-    window = forms.ModelChoiceField(
-        label="Window",
-        help_text="Such as: the next one with free slots.",
-        queryset=Window.objects.none(),
-        empty_label=None,
-        error_messages={"invalid_choice": "This window is locked or over; choose another one."},
-    )
+    window = _window_field(required=True)
+    along = NumbersField(required=False)
 
     def __init__(self, *args: Any, windows: Any, preview_url: str = "", **kwargs: Any) -> None:  # noqa: ANN401 - as Django's own
         super().__init__(*args, **kwargs)
@@ -173,7 +219,8 @@ class BackportForm(BackportAnswersForm):
         if preview_url:
             for name, trigger in (
                 ("change", "input changed delay:400ms"),
-                *((name, "change") for name in ("window", "kind", "urgency", "present")),
+                *((name, "change") for name in ("kind", "urgency", "present")),
+                *((name, "change") for name in ("marks", "criteria")),
             ):
                 self.fields[name].widget.attrs.update(
                     {
@@ -181,18 +228,37 @@ class BackportForm(BackportAnswersForm):
                         "hx-trigger": trigger,
                         "hx-target": "#preview",
                         "hx-swap": "outerHTML",
-                        "hx-include": "[name=change],[name=window],[name=kind],[name=urgency],"
-                        "[name=present],[name=marks],[name=criteria]",
+                        "hx-include": self.verdict_fields,
                         "hx-sync": "#preview:replace",
+                        "hx-indicator": "#preview",
                     }
                 )
+
+    @property
+    def verdict_fields(self) -> str:
+        """The fields that the preview needs, as a selector."""
+        return ",".join(f"[name={name}]" for name in VERDICT_FIELDS)
+
+    def focus_first_error(self) -> None:
+        """Let the page open at the first answer that needs a second look."""
+        if not self.errors:
+            return
+        for field in self.fields.values():
+            field.widget.attrs.pop("autofocus", None)
+        first = next((name for name in SHOWN_ORDER if name in self.errors), None)
+        if first:
+            self.fields[first].widget.attrs["autofocus"] = True
+
+
+SHOWN_ORDER = ("change", "window", *BackportAnswersForm.base_fields)
+"""The fields as the page shows them."""
 
 
 class PreviewForm(forms.Form):
     """The little that the verdict needs while somebody is still typing."""
 
-    change = LineField(max_length=300)
-    window = forms.ModelChoiceField(queryset=Window.objects.none())
+    change = ProseField(max_length=LONGEST)
+    window = _window_field(required=False)
     kind = forms.ChoiceField(choices=[(kind.value, "") for kind in Kind], required=False)
     urgency = forms.TypedChoiceField(
         choices=[(urgency.value, "") for urgency in Urgency],
@@ -202,6 +268,8 @@ class PreviewForm(forms.Form):
     present = forms.BooleanField(required=False)
     marks = forms.MultipleChoiceField(choices=[(m.value, "") for m in Mark], required=False)
     criteria = forms.MultipleChoiceField(choices=CRITERIA, required=False)
+    along = NumbersField(required=False)
+    offered = NumbersField(required=False)
 
     def __init__(self, *args: Any, windows: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as Django's own
         super().__init__(*args, **kwargs)
@@ -328,3 +396,74 @@ def time_zones() -> list[str]:
     """Return the names that people know: a place, or UTC."""
     names = (name for name in available_timezones() if "/" in name or name == "UTC")
     return sorted(name for name in names if not name.startswith(("Etc/", "SystemV/")))
+
+
+class ReplyForm(forms.Form):
+    """What a requester answers a reviewer, who was shown this."""
+
+    fingerprint = forms.CharField(max_length=64)
+    reply = ProseField(
+        max_length=LONGEST, error_messages={"required": "Write the answer; the reviewer reads it."}
+    )
+
+
+class HandOverForm(forms.Form):
+    """To whom a backport is handed over: an account by its name, whatever its case."""
+
+    fingerprint = forms.CharField(max_length=64)
+    to = forms.CharField(
+        max_length=150, error_messages={"required": "Say to whom it is handed over."}
+    )
+
+    def clean_to(self) -> User:
+        """Return the person."""
+        name: str = self.cleaned_data["to"]
+        people = list(User.objects.filter(username__iexact=name, is_active=True)[:2])
+        exact = [person for person in people if person.username == name] or people
+        if len(exact) != 1:
+            raise forms.ValidationError("Nobody with an open account has that name.")
+        return exact[0]
+
+
+class ConfirmForm(forms.Form):
+    """What somebody confirms: that they were shown this."""
+
+    fingerprint = forms.CharField(max_length=64)
+
+
+class OverrideForm(forms.Form):
+    """Which rule is overridden, for what was shown, and why."""
+
+    fingerprint = forms.CharField(max_length=64)
+    rule = forms.ChoiceField(choices=[(rule, rule) for rule in RULES_BY_ID])
+    reason = ProseField(max_length=LONGEST_REASON)
+
+    def clean_reason(self) -> str:
+        """Refuse a reason that is too short to be one."""
+        reason: str = self.cleaned_data["reason"]
+        if len(reason) < SHORTEST_REASON:
+            raise forms.ValidationError(
+                f"Say in {SHORTEST_REASON} characters or more why it must go all the same."
+            )
+        return reason
+
+
+class ApproveSeveralForm(forms.Form):
+    """Which backports of a list are approved, each exactly as it was shown."""
+
+    tick = forms.TypedMultipleChoiceField(
+        error_messages={"required": "Tick what you approve first; nothing was approved."}
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as Django's own
+        super().__init__(*args, **kwargs)
+        tick = self.fields["tick"]
+        if isinstance(tick, forms.TypedMultipleChoiceField):
+            sent = self.data.getlist("tick") if isinstance(self.data, QueryDict) else []
+            tick.choices = [(one, one) for one in sent[:MOST_TICKS] if TICK.fullmatch(one)]
+
+    @property
+    def ticked(self) -> dict[int, str]:
+        """The fingerprint that was shown, by the backport's key, in the order of the page."""
+        pairs = (tick.split(":") for tick in self.cleaned_data["tick"])
+        return {int(key): shown for key, shown in pairs}

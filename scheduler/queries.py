@@ -1,13 +1,13 @@
 """What plans are made from: a constant number of queries for any number of backports."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from django.db.models import Prefetch, Q
 
 from scheduler.domain import backports as domain
+from scheduler.domain.changes import CHANGE_ID, ChangeSet, ChangeStatus
 from scheduler.domain.changes import Change as Known
-from scheduler.domain.changes import ChangeSet
 from scheduler.domain.lifecycle import OPEN
 from scheduler.domain.planning.plan import Plan as Planned
 from scheduler.domain.planning.plan import PlanInput
@@ -151,28 +151,43 @@ def related_changes(requested: Iterable[Change], statements: Iterable[Said]) -> 
     all that of those in turn; and whatever is merged but known not to be deployed. Only requested
     changes have their diff: nobody compares the others, and diffs are long.
     """
-    asked = {change.number: change.to_domain() for change in requested}
-    others = Change.objects.filter(fetched_at__isnull=False).exclude(number__in=asked).defer("diff")
-    known = ChangeSet([*asked.values(), *(row.to_domain(with_diff=False) for row in others)])
-    related: dict[int, Known] = {}
-    waiting = [
-        *asked.values(),
-        *_known(known, (number for said in statements for number in (said.first, said.then))),
-        *(change for change in known if change.is_merged and change.deployed is False),
-    ]
-    while waiting:
-        change = waiting.pop()
-        if change.number in related:
-            continue
-        related[change.number] = change
-        waiting += known.siblings(change)
-        waiting += (one for name in change.depends_on for one in known.named(name))
-        waiting += _known(known, [change.parent] if change.parent is not None else [])
-    return ChangeSet(related.values())
+    related = {change.number: change.to_domain() for change in requested}
+    known = Change.objects.filter(fetched_at__isnull=False).defer("diff")
+    stated = {number for said in statements for number in (said.first, said.then)}
+    wanted = Q(number__in=stated) | Q(status=ChangeStatus.MERGED.value, deployed=False)
+    looked_up: set[str] = set()
+    new = list(related.values())
+    while True:
+        names = {name for change in new for name in _names_in(change)} - looked_up
+        looked_up |= names
+        rows = known.filter(wanted | _named(names)).exclude(number__in=related)
+        new = [row.to_domain(with_diff=False) for row in rows]
+        if not new:
+            return ChangeSet(related.values())
+        related |= {change.number: change for change in new}
+        wanted = Q(pk__in=())
 
 
-def _known(known: ChangeSet, numbers: Iterable[int]) -> list[Known]:
-    return [change for number in numbers if (change := known.get(number)) is not None]
+def _names_in(change: Known) -> Iterator[str]:
+    """Yield the references that lead from a change to others: Change-Ids and numbers."""
+    yield change.key
+    yield from change.depends_on
+    if change.parent is not None:
+        yield str(change.parent)
+
+
+def _named(references: Iterable[str]) -> Q:
+    """Return the condition for the changes that any of these references names."""
+    numbers, ids = [], []
+    begun = Q(pk__in=())
+    for reference in references:
+        if not reference.startswith("I"):
+            numbers.append(int(reference))
+        elif CHANGE_ID.match(reference):
+            ids.append(reference)
+        else:
+            begun |= Q(change_id__startswith=reference)
+    return Q(number__in=numbers) | Q(change_id__in=ids) | begun
 
 
 def production_at(moment: datetime) -> Production:

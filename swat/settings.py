@@ -377,6 +377,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": schedule(15),
         "options": {"expires": 15},
     },
+    "forget-what-has-passed": {
+        "task": "scheduler.tasks.forget_what_has_passed",
+        "schedule": schedule(3600),
+        "options": {"expires": 3600},
+    },
 }
 
 # --- Mail ---------------------------------------------------------------------------------------

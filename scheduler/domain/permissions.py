@@ -199,8 +199,6 @@ def may(
         return False
     if status is not None and permit.statuses and status not in permit.statuses:
         return False
-    if status is not None and permit.statuses and status not in permit.statuses:
-        return False
     return bool(permit.roles & actor.roles or permit.relations & relations)
 
 

@@ -1,6 +1,6 @@
 """Versions: which are checked out and live where, what the train brings, and when."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -96,6 +96,23 @@ class Production:
         if branch not in self.checked_out_branches:
             return ()
         return self.branches[self.branches.index(branch) + 1 :]
+
+    def lacking(
+        self, change: Change, siblings: Iterable[Change], requested: Container[int]
+    ) -> tuple[str, ...]:
+        """Return the checked-out branches, newer than a change's own, that would undo it.
+
+        Args:
+            change: code on a release branch.
+            siblings: its cherry-picks, itself included.
+            requested: numbers of what is booked in the same window; a branch gets those too.
+        """
+        has: set[str] = set()
+        for sibling in siblings:
+            has |= sibling.branches
+            if sibling.number in requested:
+                has.add(sibling.branch)
+        return tuple(branch for branch in self.newer_branches(change.branch) if branch not in has)
 
     def is_deployable_branch(self, branch: str) -> bool:
         """Return whether code on this branch can be deployed: it is checked out.

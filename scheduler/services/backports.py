@@ -15,7 +15,7 @@ from scheduler.domain.permissions import Act, may, require
 from scheduler.models import Backport, Change, Review, User, Watch, Window
 from scheduler.queries import OPEN_STATUSES
 from scheduler.services.events import record
-from scheduler.services.plans import replan_window, take_turn, void_approval
+from scheduler.services.plans import end_lifting, replan_window, take_turn, void_approval
 
 _SAYS_NOTHING = frozenset({"", "none", "no", "n/a", "nothing", "nowhere", "-"})
 
@@ -236,23 +236,50 @@ def hand_over_backport(*, backport: Backport, by: User, to: User, fingerprint: s
         payload={"from": before.username, "to": to.username},
         at=now,
     )
-    approval = Review.objects.filter(
-        backport=backport, decision="approve", voided_at__isnull=True
-    ).select_related("reviewer")
-    if any(relations_to(actor_of(one.reviewer), backport) for one in approval):
+    _end_what_they_decided(backport, now)
+    replan_window(window=backport.window, now=now)
+    read_again(backport)
+    return backport
+
+
+def _end_what_they_decided(backport: Backport, at: datetime) -> None:
+    """End what people decided about a backport that is their own now."""
+
+    def is_theirs(person: User | None) -> bool:
+        return person is not None and bool(relations_to(actor_of(person), backport))
+
+    approval = (
+        Review.objects.filter(backport=backport, decision="approve", voided_at__isnull=True)
+        .select_related("reviewer")
+        .first()
+    )
+    if approval is not None and is_theirs(approval.reviewer):
         backport.apply(Action.VOID_APPROVAL, approved_content="")
-        void_approval(backport, now)
+        void_approval(backport, at)
         record(
             kind="backport.void-approval",
             actor=None,
             window=backport.window,
             backport=backport,
             payload={"why": "the approver is its requester now"},
-            at=now,
+            at=at,
         )
-    replan_window(window=backport.window, now=now)
-    read_again(backport)
-    return backport
+    acknowledged = backport.acknowledgements.filter(ended_at__isnull=True).select_related("by")
+    overridden = backport.overrides.filter(ended_at__isnull=True).select_related(
+        "proposed_by", "confirmed_by"
+    )
+    end_lifting(
+        backport,
+        [
+            *(one for one in acknowledged if is_theirs(one.by)),
+            *(
+                one
+                for one in overridden
+                if is_theirs(one.proposed_by) or is_theirs(one.confirmed_by)
+            ),
+        ],
+        at,
+    )
 
 
 @transaction.atomic

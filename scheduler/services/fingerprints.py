@@ -5,11 +5,15 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
+from scheduler.adapters.cleaning import shortened
 from scheduler.domain.changes import Change
 from scheduler.domain.planning.plan import Plan, PlanInput
 from scheduler.domain.policy.findings import Finding, Level
 from scheduler.domain.statements import Statement
 from scheduler.models import Backport
+
+LONGEST_TOLD = 2000  # characters of one text in the log; what people type is not longer
+MOST_TOLD = 100  # of a list in the log
 
 ANSWERS = (
     "kind",
@@ -47,7 +51,7 @@ def fingerprint_of(backport: Backport, given: PlanInput, plan: Plan) -> str:
     change = given.changes[backport.change.number]
     return digest(
         {
-            **_approved(backport, change, given.statements),
+            **_content(backport, change, given.statements),
             "status": backport.status,
             "requester": backport.requester.username,
             "change_status": change.status.value,
@@ -59,13 +63,53 @@ def fingerprint_of(backport: Backport, given: PlanInput, plan: Plan) -> str:
     )
 
 
+def unchecked_fingerprint_of(backport: Backport) -> str:
+    """Return the same of a backport of which the review system has not told yet."""
+    return digest(
+        {
+            "unchecked": backport.change.number,
+            "status": backport.status,
+            "requester": backport.requester.username,
+            "answers": _answers(backport),
+        }
+    )
+
+
 def content_of(backport: Backport, given: PlanInput) -> str:
     """Return the digest of what an approval is for; another content voids the approval."""
     change = given.changes[backport.change.number]
-    return digest(_approved(backport, change, given.statements))
+    return digest(_content(backport, change, given.statements))
 
 
-def _approved(
+def told_content_of(
+    backport: Backport, change: Change, statements: Iterable[Statement]
+) -> dict[str, object]:
+    """Return what an approval is for as people read it, for the log: see `domain.approved`.
+
+    The same things that `content_of` digests, with the window by name and long texts cut.
+
+    Args:
+        backport: its window has to be loaded.
+        change: its change as the rules see it.
+        statements: what people said about it; others may be among them.
+    """
+    content = _content(backport, change, statements)
+    return {
+        name: _cut(value) for name, value in {**content, "window": str(backport.window)}.items()
+    }
+
+
+def _cut(value: object) -> object:
+    if isinstance(value, str):
+        return shortened(value, LONGEST_TOLD)
+    if isinstance(value, dict):
+        return {name: _cut(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_cut(one) for one in value[:MOST_TOLD]]
+    return value
+
+
+def _content(
     backport: Backport, change: Change, statements: Iterable[Statement]
 ) -> dict[str, object]:
     return {
@@ -74,7 +118,7 @@ def _approved(
         "branch": change.branch,
         "depends_on": list(change.depends_on),
         "parent": change.parent,
-        "answers": {name: getattr(backport, name) for name in ANSWERS},
+        "answers": _answers(backport),
         "window": backport.window_id,
         "statements": [
             [said.first, said.then, said.kind.value, said.only_first.value]
@@ -82,6 +126,10 @@ def _approved(
             if change.number in {said.first, said.then}
         ],
     }
+
+
+def _answers(backport: Backport) -> dict[str, object]:
+    return {name: getattr(backport, name) for name in ANSWERS}
 
 
 def _told(finding: Finding) -> list[object]:

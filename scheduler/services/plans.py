@@ -31,9 +31,15 @@ from scheduler.queries import (
     overrides_of,
     plan_input_of,
     taken_on_in,
+    unchecked_backports,
 )
 from scheduler.services.events import record
-from scheduler.services.fingerprints import content_of, digest, fingerprint_of
+from scheduler.services.fingerprints import (
+    content_of,
+    digest,
+    fingerprint_of,
+    unchecked_fingerprint_of,
+)
 
 
 def take_turn(window: Window) -> None:
@@ -74,6 +80,8 @@ def replan_window(*, window: Window, now: datetime) -> Plan:
     given, planned = plan_taking_on(given, taken_on_in(backports))
     for backport in backports:
         _update_fingerprint(backport, fingerprint_of(backport, given, planned))
+    for backport in unchecked_backports(window):
+        _update_fingerprint(backport, unchecked_fingerprint_of(backport))
     _update_questions(window, planned, now)
     newest = newest_plan(window)
     if newest is not None and window.is_locked:
@@ -114,22 +122,28 @@ def _end_outdated_lifting(backports: Sequence[Backport], given: PlanInput, at: d
             continue
         content = content_of(backport, given)
         taken_on: list[Acknowledgement | Override] = [*acknowledged, *overridden]
-        outdated = [one for one in taken_on if one.content != content]
-        if not outdated:
-            continue
-        for one in outdated:
-            one.ended_at = at
-            one.save(update_fields=["ended_at"])
+        end_lifting(backport, [one for one in taken_on if one.content != content], at)
         setattr(backport, "acknowledged", [one for one in acknowledged if not one.ended_at])  # noqa: B010 - what `open_backports` loaded
         setattr(backport, "overridden", [one for one in overridden if not one.ended_at])  # noqa: B010
-        record(
-            kind="backport.end-lifting",
-            actor=None,
-            window=backport.window,
-            backport=backport,
-            payload={"rules": sorted({one.rule for one in outdated})},
-            at=at,
-        )
+
+
+def end_lifting(
+    backport: Backport, taken_on: Sequence[Acknowledgement | Override], at: datetime
+) -> None:
+    """End what people took on of what the rules say about a backport; one event if there is any."""
+    if not taken_on:
+        return
+    for one in taken_on:
+        one.ended_at = at
+        one.save(update_fields=["ended_at"])
+    record(
+        kind="backport.end-lifting",
+        actor=None,
+        window=backport.window,
+        backport=backport,
+        payload={"rules": sorted({one.rule for one in taken_on})},
+        at=at,
+    )
 
 
 def void_approval(backport: Backport, at: datetime) -> None:

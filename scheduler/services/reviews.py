@@ -1,6 +1,6 @@
 """What reviewers and deployers decide about exactly what they were shown."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from django.utils import timezone
 from scheduler.actors import actor_of, relations_to
 from scheduler.domain.changes import CONFIG_PROJECT
 from scheduler.domain.errors import OutOfDate, Refused
-from scheduler.domain.lifecycle import Action
+from scheduler.domain.lifecycle import Action, Status
 from scheduler.domain.permissions import Act, require
 from scheduler.domain.planning.plan import PlanInput
 from scheduler.domain.planning.taken_on import NEVER_OVERRIDDEN, digest_of
@@ -20,7 +20,7 @@ from scheduler.models.reviews import SHORTEST_REASON, Decision
 from scheduler.queries import planned_now
 from scheduler.services.backports import read_again, require_current
 from scheduler.services.events import record
-from scheduler.services.fingerprints import content_of, fingerprint_of
+from scheduler.services.fingerprints import content_of, fingerprint_of, told_content_of
 from scheduler.services.plans import replan_window, take_turn, void_approval
 
 SHORTEST_ACKNOWLEDGEMENT = 10  # characters
@@ -36,6 +36,10 @@ class _Shown:
 
     def content(self, backport: Backport) -> str:
         return content_of(backport, self.given)
+
+    def told_content(self, backport: Backport) -> dict[str, object]:
+        number = backport.change.number
+        return told_content_of(backport, self.given.changes[number], self.given.statements)
 
     def objecting(self, level: Level) -> dict[str, Finding]:
         """Return the findings of a level that nobody took on, by rule."""
@@ -88,7 +92,8 @@ def approve_backport(
     content = shown.content(backport)
     backport.apply(Action.APPROVE, approved_content=content)
     _acknowledge(backport, reviewer, objecting.values(), content, reason, shown.at)
-    _write(backport, reviewer, Decision.APPROVE, reason, content=content, rules=acknowledged)
+    told = {"acknowledged": sorted(acknowledged), "content": shown.told_content(backport)}
+    _write(backport, reviewer, Decision.APPROVE, reason, content=content, told=told)
     return _replanned(backport, shown.at)
 
 
@@ -233,6 +238,8 @@ def confirm_override(*, override: Override, by: User, fingerprint: str) -> Overr
 def end_override(*, override: Override, by: User, reason: str) -> Override:
     """Turn down a proposed override, or take back one in force. One event is logged.
 
+    What was queued because of it does not go any more, though the window stays locked.
+
     Raises:
         NotPermitted: no role for it.
         OutOfDate: it has ended already.
@@ -247,6 +254,8 @@ def end_override(*, override: Override, by: User, reason: str) -> Override:
     in_force = Override.objects.filter(pk=override.pk, ended_at__isnull=True)
     if in_force.update(ended_at=now) != 1:
         raise OutOfDate("This override has ended already.")
+    if override.confirmed_at and backport.status == Status.QUEUED.value:
+        backport.apply(Action.UNQUEUE)
     _record_override("end-override", override, by, now, reason=reason.strip())
     _replanned(backport, now)
     override.refresh_from_db()
@@ -478,7 +487,7 @@ def _write(  # noqa: PLR0913 - what a review row is made of
     reason: str,
     *,
     content: str = "",
-    rules: frozenset[str] = frozenset(),
+    told: Mapping[str, object] | None = None,
 ) -> None:
     at = timezone.now()
     Review.objects.create(
@@ -502,8 +511,8 @@ def _write(  # noqa: PLR0913 - what a review row is made of
             "patch_set": backport.change.patch_set,
             "sha": backport.change.sha,
             "fingerprint": backport.fingerprint,
-            "acknowledged": sorted(rules),
             "reason": reason.strip(),
+            **(told or {}),
         },
         at=at,
     )

@@ -167,3 +167,36 @@ def new_key() -> str:
 def what_bars(user: object) -> str:
     """Return why whoever reads the page may do nothing for now, or "" if nothing bars them."""
     return UNPROTECTED if isinstance(user, User) and needs_second_factor(user) else ""
+
+
+@register.filter
+def ago(value: datetime) -> SafeString:
+    """Say how long ago something was, in the largest unit; the exact time is in the markup."""
+    seconds = max(int((timezone.now() - value).total_seconds()), 0)
+    said = "just now"
+    for length, word in ((86_400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= length:
+            said = f"{pluralised(seconds // length, word)} ago"
+            break
+    return format_html('<time datetime="{}">{}</time>', value.astimezone(UTC).isoformat(), said)
+
+
+@register.simple_tag(takes_context=True)
+def sent(context: Context, pk: int, *names: str) -> Any:  # noqa: ANN401 - as Django's own
+    """Return what was typed into a form that was refused, to be shown in it again.
+
+    Args:
+        context: of the page.
+        pk: of what the form was about.
+        names: of the addresses that the form may be sent to.
+    """
+    request = context.get("request")
+    match = getattr(request, "resolver_match", None)
+    is_this = match is not None and match.url_name in names and match.kwargs.get("pk") == pk
+    return request.POST if request and is_this and context.get("refusal") else {}
+
+
+@register.filter
+def override_chip(rule: str) -> SafeString:
+    """Show that a rule is overridden: always in red."""
+    return _chip("bad", "!", f"{rule} overridden")

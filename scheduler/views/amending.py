@@ -16,8 +16,9 @@ from scheduler.forms import BackportAnswersForm
 from scheduler.models import Backport
 from scheduler.services.backports import amend_backport
 from scheduler.services.fingerprints import ANSWERS
-from scheduler.views.backports import answers_of, can_be_amended
+from scheduler.views.backports import can_be_amended
 from scheduler.views.backports import show as show_backport
+from scheduler.views.booking import answers_of
 from scheduler.views.http import OUT_OF_DATE, UNUSABLE, PageRequest, Refusal, act, page
 from scheduler.views.reading import question_to_requester, reviews_of
 

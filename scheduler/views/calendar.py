@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 from django.http import HttpResponse
@@ -16,7 +16,7 @@ from scheduler.domain.permissions import Act, may
 from scheduler.models import Backport, Freeze, Promotion, User, Window
 from scheduler.services.backports import refusal_to_book
 from scheduler.views.http import PageRequest, page
-from scheduler.views.plan_pages import PlanPage
+from scheduler.views.plan_pages import Entry, PlanPage
 from scheduler.views.reading import (
     backports_of,
     freezes_between,
@@ -31,13 +31,14 @@ WEEKS = 2
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One window in the list."""
+    """One window in the list; `overridden` counts the backports that a MUST rule objects to."""
 
     window: Window
     max_patches: int
     slots_left: int
     minutes_left: int
     queued: int
+    overridden: int
     elsewhere: tuple[tuple[str, int], ...]
     questions: int
     deployers: tuple[str, ...]
@@ -94,7 +95,7 @@ class CalendarPage:
     replays: tuple[Row, ...]
     next_room: Row | None
     why_not_book: str
-    mine: tuple[Backport, ...]
+    mine: tuple[Entry, ...]
     live: tuple[tuple[str, str], ...]
     state: str
     sentence: str
@@ -130,7 +131,7 @@ def _calendar_page(user: User, now: datetime) -> CalendarPage:
         replays=tuple(row for row in rows if row.window.as_of is not None),
         next_room=next((row for row in current if row.can_be_booked), None),
         why_not_book=refusal_to_book(by=user),
-        mine=tuple(mine),
+        mine=tuple(_entry(backport, plans.get(backport.window_id)) for backport in mine),
         live=_live(promotions, now),
         state=_state(current),
         sentence=advice.sentence,
@@ -144,6 +145,8 @@ def _row(
 ) -> Row:
     numbers = window.numbers
     places = Counter(placement.place for placement in plan.placements.values())
+    # What Gerrit has not told about yet is in no plan.
+    places["held"] += sum(not one.change.is_known for one in plan.backports.values())
     length = int(window.to_domain().minutes)
     return Row(
         window=window,
@@ -151,7 +154,8 @@ def _row(
         slots_left=max(numbers.max_patches - plan.slots, 0),
         minutes_left=max(length - plan.minutes, 0),
         queued=len(plan.step_of),
-        elsewhere=tuple(sorted(places.items())),
+        overridden=sum(any(one.is_overridden for one in some) for some in plan.objections.values()),
+        elsewhere=tuple(sorted((+places).items())),
         questions=len(plan.questions),
         deployers=tuple(person.username for person in window.deployers.all()),
         is_over=window.is_over(now),
@@ -164,6 +168,13 @@ def _row(
             backport.requester.username == user.username for backport in plan.backports.values()
         ),
     )
+
+
+def _entry(backport: Backport, plan: PlanPage | None) -> Entry:
+    """Return a backport with what the rules say of it, where its window is on the page."""
+    number = backport.change.number
+    entry = plan.entry(number) if plan else Entry(number, backport.change, backport)
+    return replace(entry, backport=backport)
 
 
 def _days(

@@ -1,25 +1,13 @@
 """What happened to a backport, in sentences."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from scheduler.models import Backport, Event
-from scheduler.views.plan_pages import belonging
-from scheduler.views.reading import ANSWER, LOCK, UNLOCK, events_about
-
-_VERBS = {
-    "backport.submit": "asked for this backport",
-    "backport.amend": "changed the answers",
-    "backport.withdraw": "withdrew it",
-    "backport.approve": "approved it",
-    "backport.ask": "asked the requester something",
-    "backport.decline": "declined it",
-    "backport.send-to-train": "sent it to the train",
-    "backport.void-approval": "voided its approval: what was approved has changed",
-    UNLOCK: "unlocked the queue of its window",
-}
+from scheduler.domain.sentences import CLOCK, what_of, words_of
+from scheduler.models import Event
+from scheduler.views.reading import ANSWER, LOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +25,20 @@ class Said:
     is_superseded: bool = False
 
 
-def history_of(backport: Backport) -> list[Said]:
-    """Return what happened to a backport, to its window's lock, and what was answered about it."""
-    events = events_about(backport)
+def history_of(events: Sequence[Event], number: int) -> list[Said]:
+    """Return what happened to a backport, to its window's lock, and what was answered about it.
+
+    Args:
+        events: what `events_about` found, oldest first.
+        number: of its change.
+    """
     standing = {_pair(event.payload): event.pk for event in events if event.kind == ANSWER}
     return [
         Said(
             at=event.at,
-            who=event.actor_name or "The clock",
-            what=_deed(event, backport.change.number),
-            reason=str(event.payload.get("reason", "")),
+            who=event.actor_name or CLOCK,
+            what=_deed(event, number),
+            reason=words_of(event.payload),
             is_superseded=event.kind == ANSWER and standing[_pair(event.payload)] != event.pk,
         )
         for event in events
@@ -58,10 +50,7 @@ def _pair(answer: Mapping[str, Any]) -> frozenset[int]:
 
 
 def _deed(event: Event, number: int) -> str:
-    if event.kind == ANSWER:
-        return f"answered: {belonging(event.payload)}"
-    if event.kind == LOCK:
+    if event.kind == LOCK:  # told for this backport, not for the window
         inside = "with" if number in event.payload.get("queued", ()) else "without"
         return f"locked the queue of its window, {inside} this backport in it"
-    noun, _, verb = event.kind.partition(".")
-    return _VERBS.get(event.kind, f"{verb} ({noun})".replace("-", " "))
+    return what_of(event.kind, event.payload)

@@ -57,6 +57,11 @@ class Objection:
         return self.level != "MAY"
 
     @property
+    def is_overridden(self) -> bool:
+        """Whether the backport goes although this MUST rule objects."""
+        return self.level == "MUST" and self.lifted
+
+    @property
     def can_be_acknowledged(self) -> bool:
         """Whether a reviewer may take it on with a reason."""
         return self.level == "SHOULD" and not self.lifted
@@ -81,6 +86,11 @@ class Placement:
     version: str
     arrives: tuple[tuple[str, datetime], ...]
 
+    @property
+    def arrives_by(self) -> datetime | None:
+        """When the train has brought it to the last group that needs it."""
+        return max((at for _, at in self.arrives), default=None)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -97,6 +107,11 @@ class Entry:
     def blocking(self) -> tuple[Objection, ...]:
         """What keeps it out of the queue."""
         return tuple(one for one in self.objections if one.moves and not one.lifted)
+
+    @property
+    def overridden(self) -> tuple[str, ...]:
+        """The MUST rules that object to it, and that two people let it pass."""
+        return tuple(one.rule for one in self.objections if one.is_overridden)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 from scheduler.domain.policy.numbers import HISTORY, Numbers
 from scheduler.domain.policy.rules import RULES_BY_ID
 from scheduler.views.http import PageRequest, page
+from scheduler.views.overrides import counts_by_rule
 
 
 @require_safe
@@ -17,9 +18,10 @@ def policy(request: PageRequest) -> HttpResponse:
         (field.name, [(day, _shown(getattr(values, field.name))) for day, values in HISTORY])
         for field in fields(Numbers)
     ]
+    overridden = {count.rule: count for count in counts_by_rule()}
     context: dict[str, object] = {
         "section": "policy",
-        "rules": tuple(RULES_BY_ID.values()),
+        "rules": [(rule, overridden.get(rule.id)) for rule in RULES_BY_ID.values()],
         "numbers": numbers,
         "days": [day for day, _ in HISTORY],
     }

@@ -5,7 +5,9 @@ from datetime import datetime
 
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
+from scheduler.actors import actor_of, relations_to
 from scheduler.domain.lifecycle import Status
+from scheduler.domain.permissions import Act, may
 from scheduler.models import Backport, Change, Event, Freeze, Plan, Promotion, Review, User, Window
 from scheduler.queries import OPEN_STATUSES
 from scheduler.views.plan_pages import PlanPage, numbers_in
@@ -80,19 +82,19 @@ def backports_of(user: User) -> list[Backport]:
 
 
 def waiting_for_review(user: User, now: datetime) -> list[Backport]:
-    """Return what others submitted for windows not yet over: most urgent first, then oldest."""
-    return list(
+    """Return what a person may approve in windows not yet over: most urgent first, then oldest."""
+    rows = (
         Backport.objects.filter(
             Q(window__end__gt=now) | Q(window__as_of__isnull=False),
             status=Status.SUBMITTED.value,
+            change__fetched_at__isnull=False,
         )
-        .exclude(requester=user)
-        .exclude(change__owner=user.username)
-        .exclude(change__uploader=user.username)
-        .select_related("change", "requester", "window")
+        .select_related("change", "requester", "edited_by", "window")
         .defer("change__diff")
         .order_by("urgency", "submitted_at", "pk")
     )
+    actor = actor_of(user)
+    return [one for one in rows if may(actor, Act.APPROVE, relations_to(actor, one))]
 
 
 def promotions_before(end: datetime) -> list[Promotion]:

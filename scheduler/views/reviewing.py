@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 
 from scheduler.actors import relations_to
+from scheduler.domain.changes import CONFIG_PROJECT
 from scheduler.domain.errors import NotPermitted
 from scheduler.domain.lifecycle import Status
-from scheduler.domain.permissions import Act, Actor, may, require
+from scheduler.domain.permissions import Act, Actor, Relation, Role, may, require
 from scheduler.models import Backport, User
 from scheduler.views.plan_pages import Objection
+
+NOT_KNOWN = "Gerrit has not told about this change yet; until it does, nobody can approve it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +26,28 @@ class Other:
 OTHERS = (
     Other("review-ask", "Ask the requester", Act.ASK),
     Other("review-train", "Send to the train", Act.SEND_TO_TRAIN),
+    Other("review-dedicated", "Send to a dedicated window", Act.SEND_TO_DEDICATED),
     Other("review-decline", "Decline", Act.DECLINE, danger=True),
+    Other("review-veto", "Veto", Act.VETO, danger=True),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Reviewing:
-    """What one person may decide about one backport."""
+    """What one person may decide about one backport.
+
+    Attributes:
+        why_not: why they may not approve it, as a sentence; "" where that is no news.
+        acknowledgeable: the SHOULD findings that nobody took on.
+        may_acknowledge: whether they may take those on without approving.
+    """
 
     may_approve: bool
     why_not: str
     acknowledgeable: tuple[Objection, ...]
     others: tuple[Other, ...]
+    may_acknowledge: bool = False
+    may_withdraw_approval: bool = False
 
     @property
     def first_other(self) -> str:
@@ -62,24 +75,50 @@ def reviewing_of(
     if not status.is_open or status is Status.DEPLOYING:
         return None
     relations = relations_to(actor, backport)
-    waits = status is Status.SUBMITTED
-    allowed = may(actor, Act.APPROVE, relations)
-    why_not = ""
-    if waits and not allowed and relations:
-        try:
-            require(actor, Act.APPROVE, relations)
-        except NotPermitted as refusal:
-            why_not = refusal.sentence
-    others = tuple(
-        other
-        for other in OTHERS
-        if may(actor, other.act, relations) and (waits or other.act is not Act.ASK)
+    acknowledgeable = tuple(one for one in objections if one.can_be_acknowledged)
+    may_approve = may(actor, Act.APPROVE, relations, status) and backport.change.is_known
+    reviewing = Reviewing(
+        may_approve=may_approve,
+        why_not=_why_not_approve(actor, backport, relations),
+        acknowledgeable=acknowledgeable,
+        others=tuple(other for other in OTHERS if _is_offered(other, actor, backport, relations)),
+        may_acknowledge=bool(acknowledgeable)
+        and not may_approve
+        and may(actor, Act.ACKNOWLEDGE, relations, status),
+        may_withdraw_approval=may(actor, Act.WITHDRAW_APPROVAL, relations, status),
     )
-    if not (waits and allowed) and not others and not why_not:
-        return None
-    return Reviewing(
-        may_approve=waits and allowed,
-        why_not=why_not,
-        acknowledgeable=tuple(one for one in objections if one.can_be_acknowledged),
-        others=others,
+    has_any = (
+        reviewing.may_approve,
+        reviewing.why_not,
+        reviewing.others,
+        reviewing.may_acknowledge,
+        reviewing.may_withdraw_approval,
     )
+    return reviewing if any(has_any) else None
+
+
+def why_not(actor: Actor, act: Act, relations: frozenset[Relation]) -> str:
+    """Return why somebody may not do what others of their role may; "" where that is no news."""
+    if not relations and not actor.roles & {Role.REVIEWER, Role.RELEASE_ENGINEER}:
+        return ""
+    try:
+        require(actor, act, relations)
+    except NotPermitted as refusal:
+        return refusal.sentence
+    return ""
+
+
+def _why_not_approve(actor: Actor, backport: Backport, relations: frozenset[Relation]) -> str:
+    if backport.status != Status.SUBMITTED.value:
+        return ""
+    if not backport.change.is_known:
+        return NOT_KNOWN
+    return why_not(actor, Act.APPROVE, relations)
+
+
+def _is_offered(
+    other: Other, actor: Actor, backport: Backport, relations: frozenset[Relation]
+) -> bool:
+    if other.act is Act.SEND_TO_TRAIN and backport.change.project in {"", CONFIG_PROJECT}:
+        return False  # configuration never rides it, and what it is may not be known yet
+    return may(actor, other.act, relations, Status(backport.status))

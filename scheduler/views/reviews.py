@@ -1,164 +1,177 @@
-"""The review inbox, and what reviewers decide about exactly what they were shown."""
+"""The inbox: what waits for one person, and several approvals at once."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlencode, urlsplit
+from uuid import UUID
 
-from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from scheduler.actors import actor_of
-from scheduler.domain.backports import Urgency
-from scheduler.domain.permissions import Act, may
-from scheduler.domain.policy.rules import RULES_BY_ID
-from scheduler.forms import ReviewForm
-from scheduler.models import Backport
-from scheduler.services import reviews as services
-from scheduler.views.backports import show as show_backport
-from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, page
-from scheduler.views.plan_pages import Entry
-from scheduler.views.reading import plan_pages, waiting_for_review
+from scheduler.domain.permissions import Act, Actor, may
+from scheduler.forms import ApproveSeveralForm
+from scheduler.models import Backport, User
+from scheduler.services.bulk import Outcome, Tick, approve_each, outcomes_of
+from scheduler.services.fingerprints import digest
+from scheduler.views.filters import chosen_in, facets_of, narrowed
+from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, local_address, page
+from scheduler.views.inbox_rows import rows_for
 from scheduler.views.reviewing import Reviewing, reviewing_of
+from scheduler.views.waiting import Waiting, waiting_for
 
 INBOX = "scheduler/reviews/inbox.html"
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One backport that waits."""
+    """One backport that waits, and what the reader may decide about it right here."""
 
-    entry: Entry
-    place: str
-    urgency: str
-    reviewing: Reviewing
+    waiting: Waiting
+    reviewing: Reviewing | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What became of one backport that was ticked."""
+
+    backport: Backport
+    refusal: str
 
 
 @require_safe
 def inbox(request: PageRequest) -> HttpResponse:
     """Show what waits for this person."""
-    return show_inbox(request)
+    return show_inbox(request, sent=_key(request.GET.get("sent", "")))
+
+
+@require_safe
+def news(request: PageRequest) -> HttpResponse:
+    """Say whether something else waits than a page shows, without touching what it shows."""
+    chosen = chosen_in(request.GET)
+    waiting = narrowed(_waiting(request.user, actor_of(request.user)), chosen)
+    context: dict[str, object] = {
+        "is_news": _digest(waiting) != request.GET.get("shown", ""),
+        "count": len(waiting),
+        "here": _address(chosen),
+    }
+    return page(request, f"{INBOX}#news", context)
+
+
+@require_POST
+def approve_several(request: PageRequest) -> HttpResponse:
+    """Approve what was ticked, each on its own: those that changed meanwhile are refused."""
+    form = ApproveSeveralForm(request.POST)
+    if not form.is_valid():
+        refusal = Refusal(str(next(iter(form.errors.values()))[0]), UNUSABLE)
+        return show_inbox(request, refusal=refusal)
+    key = _key(request.POST.get("key", ""))
+    address = _address({**chosen_in(_query(request)), "sent": key})
+    short = _address({"sent": key})
+    result = act(request, lambda: local_address(request, address, otherwise=short))
+    if isinstance(result, Refusal):
+        return show_inbox(request, refusal=result)
+    approve_each(reviewer=request.user, key=key, ticks=_ticks(request.user, form.ticked))
+    return show_inbox(request, sent=key) if request.htmx else redirect(result)
 
 
 def show_inbox(
-    request: PageRequest, *, refusal: Refusal | None = None, done: str = ""
+    request: PageRequest, *, refusal: Refusal | None = None, done: str = "", sent: str = ""
 ) -> HttpResponse:
-    """Answer with the inbox as it is now, whole or as the partial that htmx swaps in."""
+    """Answer with the inbox as it is now, whole or as the partial that htmx swaps in.
+
+    Args:
+        request: its address, or that of the page which htmx sent it from, says what to narrow by.
+        refusal: why nothing was done.
+        done: what was done.
+        sent: key of a form of several approvals; what became of each is shown.
+    """
     actor = actor_of(request.user)
-    is_reviewer = may(actor, Act.APPROVE)
-    waiting = waiting_for_review(request.user, timezone.now()) if is_reviewer else []
-    plans = plan_pages({one.window.pk: one.window for one in waiting}.values(), request.user)
-    items = []
-    for backport in waiting:
-        plan = plans[backport.window_id]
-        entry = plan.entry(backport.change.number)
-        if entry.backport is None:
-            continue
-        reviewing = reviewing_of(request.user, actor, backport, entry.objections)
-        place = plan.place_of(backport.change.number)
-        items.append(
-            Item(entry, place, Urgency(backport.urgency).slug, reviewing) if reviewing else None
-        )
+    waiting = _waiting(request.user, actor)
+    chosen = chosen_in(_query(request))
+    shown = narrowed(waiting, chosen)
+    items = [_item(request.user, actor, one) for one in shown]
     context: dict[str, object] = {
         "section": "reviews",
-        "items": [item for item in items if item],
-        "is_reviewer": is_reviewer,
+        "items": items,
+        "count": len(waiting),
+        "obvious": sum(not one.why_no_tick for one in shown),
+        "facets": facets_of(waiting, chosen),
+        "is_narrowed": bool(chosen),
+        "is_reviewer": may(actor, Act.APPROVE),
+        "may_book": may(actor, Act.BOOK),
+        "here": _address(chosen),
+        "again": _address({**chosen, "sent": sent} if sent else chosen),
+        "approve_at": f"{reverse('review-approve-several')}?{urlencode(chosen)}",
+        "news": f"{reverse('review-news')}?{urlencode({**chosen, 'shown': _digest(shown)})}",
         "done": done,
+        "answered": _answered(request.user, sent),
     }
     return page(request, INBOX, context, partial="inbox", refusal=refusal)
 
 
-@require_POST
-def approve(request: PageRequest, pk: int) -> HttpResponse:
-    """Approve what the page showed, taking on the SHOULD findings that were ticked."""
-
-    def decide(backport: Backport, form: ReviewForm) -> None:
-        services.approve_backport(
-            backport=backport,
-            reviewer=request.user,
-            fingerprint=form.cleaned_data["fingerprint"],
-            acknowledged=frozenset(form.cleaned_data["acknowledged"]),
-            reason=form.cleaned_data["reason"],
-        )
-
-    return _decide(request, pk, decide, "approved", needs_reason=False)
+def _waiting(user: User, actor: Actor) -> tuple[Waiting, ...]:
+    now = timezone.now()
+    return waiting_for(actor, rows_for(user, now), now)
 
 
-@require_POST
-def decline(request: PageRequest, pk: int) -> HttpResponse:
-    """Decline, with the reason."""
-
-    def decide(backport: Backport, form: ReviewForm) -> None:
-        services.decline_backport(
-            backport=backport,
-            reviewer=request.user,
-            fingerprint=form.cleaned_data["fingerprint"],
-            reason=form.cleaned_data["reason"],
-        )
-
-    return _decide(request, pk, decide, "declined")
+def _item(user: User, actor: Actor, one: Waiting) -> Item:
+    if not one.is_decided_here:
+        return Item(one, None)
+    return Item(one, reviewing_of(user, actor, one.backport, one.entry.objections))
 
 
-@require_POST
-def train(request: PageRequest, pk: int) -> HttpResponse:
-    """Send it to the train, with the reason."""
-
-    def decide(backport: Backport, form: ReviewForm) -> None:
-        services.send_to_train(
-            backport=backport,
-            by=request.user,
-            fingerprint=form.cleaned_data["fingerprint"],
-            reason=form.cleaned_data["reason"],
-        )
-
-    return _decide(request, pk, decide, "sent to the train")
+def _ticks(user: User, ticked: Mapping[int, str]) -> list[Tick]:
+    """Return what was ticked; what is not obvious any more says why."""
+    waiting = {one.backport.pk: one for one in _waiting(user, actor_of(user))}
+    return [
+        Tick(key, shown, waiting[key].why_no_tick if key in waiting else "")
+        for key, shown in ticked.items()
+    ]
 
 
-@require_POST
-def ask(request: PageRequest, pk: int) -> HttpResponse:
-    """Ask the requester something."""
-
-    def decide(backport: Backport, form: ReviewForm) -> None:
-        services.ask_requester(
-            backport=backport,
-            by=request.user,
-            fingerprint=form.cleaned_data["fingerprint"],
-            reason=form.cleaned_data["reason"],
-        )
-
-    return _decide(request, pk, decide, "sent back with your question")
+def _answered(user: User, sent: str) -> list[Answered]:
+    """Return what became of each tick of a form that this person sent."""
+    outcomes: list[Outcome] = outcomes_of(reviewer=user, key=sent) if sent else []
+    rows = Backport.objects.select_related("change").defer("change__diff")
+    backports = rows.in_bulk([one.backport for one in outcomes])
+    return [
+        Answered(backports[one.backport], one.refusal)
+        for one in outcomes
+        if one.backport in backports
+    ]
 
 
-def _decide(
-    request: PageRequest,
-    pk: int,
-    decide: Callable[[Backport, ReviewForm], None],
-    done: str,
-    *,
-    needs_reason: bool = True,
-) -> HttpResponse:
-    rows = Backport.objects.select_related("change", "window", "requester")
-    backport = get_object_or_404(rows, pk=pk)
-    rules = [rule.id for rule in RULES_BY_ID.values() if rule.level == "SHOULD"]
-    form = ReviewForm(request.POST, rules=rules, needs_reason=needs_reason)
-
-    def effect() -> str:
-        decide(backport, form)
-        return reverse("backport", args=[pk])
-
-    result: str | Refusal
-    if form.is_valid():
-        result = act(request, effect)
-    else:
-        result = Refusal(str(next(iter(form.errors.values()))[0]), UNUSABLE)
-    return _answer(request, pk, result, f"{backport.change.number} was {done}.")
+def _key(text: str) -> str:
+    """Return the idempotency key that a text is, spelled as usual; "" if it is none."""
+    try:
+        return str(UUID(text))
+    except ValueError:
+        return ""
 
 
-def _answer(request: PageRequest, pk: int, result: str | Refusal, done: str) -> HttpResponse:
-    refusal = result if isinstance(result, Refusal) else None
-    if request.htmx and request.htmx.target == "inbox":
-        return show_inbox(request, refusal=refusal, done="" if refusal else done)
-    if request.htmx or refusal:
-        return show_backport(request, pk, refusal=refusal)
-    return redirect(str(result))
+def _query(request: PageRequest) -> QueryDict:
+    """Return what the address narrows by; a form that htmx sent has that of its page."""
+    if request.GET or request.method != "POST" or not request.htmx:
+        return request.GET
+    return QueryDict(urlsplit(request.htmx.current_url or "").query)
+
+
+def _address(query: Mapping[str, str]) -> str:
+    return reverse("review-inbox") + (f"?{urlencode(query)}" if query else "")
+
+
+def _digest(waiting: tuple[Waiting, ...]) -> str:
+    """Return the digest of what a page shows of the rows, but for how long ago it was."""
+    rows = [
+        [
+            one.backport.pk,
+            one.backport.fingerprint,
+            [reason.since.isoformat() for reason in one.reasons],
+        ]
+        for one in waiting
+    ]
+    return digest({"rows": rows})

@@ -17,7 +17,7 @@ from scheduler.domain.planning.edges import Because
 from scheduler.domain.planning.plan import Step
 from scheduler.forms import ReasonForm
 from scheduler.models import Change, Plan, Window
-from scheduler.queries import newest_plan, planned_now
+from scheduler.queries import newest_plan, planned_now, unchecked_backports
 from scheduler.services import windows as services
 from scheduler.services.backports import refusal_to_book
 from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, page
@@ -43,6 +43,7 @@ def show(
     actor = actor_of(request.user)
     numbers = window.numbers
     is_over = window.is_over(now)
+    unchecked = unchecked_backports(window)
     context: dict[str, object] = {
         "section": "calendar",
         "window": window,
@@ -53,7 +54,8 @@ def show(
         "window_minutes": int(window.to_domain().minutes),
         "slot_boxes": [slot < shown.slots for slot in range(numbers.max_patches)],
         "deployers": list(window.deployers.order_by("username").values_list("username", flat=True)),
-        "sentence": _sentence(window, shown),
+        "sentence": _sentence(window, shown, len(unchecked)),
+        "unchecked": unchecked,
         "is_over": is_over,
         "polls": not is_over,
         "why_not_book": refusal_to_book(by=request.user, window=window),
@@ -190,7 +192,7 @@ def document(_request: PageRequest, pk: int) -> HttpResponse:
     return answer
 
 
-def _sentence(window: Window, shown: PlanPage) -> str:
+def _sentence(window: Window, shown: PlanPage, unchecked: int) -> str:
     """Return the state of a window in one line."""
     steps = len(shown.steps)
     parts = [
@@ -201,6 +203,8 @@ def _sentence(window: Window, shown: PlanPage) -> str:
             if entries
         ),
     ]
+    if unchecked:
+        parts.append(f"{unchecked} {'waits' if unchecked == 1 else 'wait'} for Gerrit")
     asked = len(shown.questions)
     if asked:
         parts.append(f"{asked} {'question is' if asked == 1 else 'questions are'} open")

@@ -1,6 +1,7 @@
 """`make test`: the whole suite on PostgreSQL, Valkey and Chromium, and its core again on SQLite.
 
-Arguments go to pytest. Nothing is left behind: servers and their data live in a folder of this run.
+Arguments go to pytest; `-n0` among them runs one test at a time. Nothing is left behind: servers
+and their data live in a folder of this run.
 """
 
 import os
@@ -10,11 +11,14 @@ import tempfile
 from pathlib import Path
 
 from swat.embedded import chromium, postgres, valkey
-from swat.embedded.supervisor import OutOfTime, ProgramFailed, StopAsked, Supervisor
+from swat.embedded.supervisor import OutOfTime, Program, ProgramFailed, StopAsked, Supervisor
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECONDS = 600  # for everything
 NO_TESTS = 5  # pytest's exit status where nothing was selected
+# Workers with a database and a browser each; one that has run out of tests takes another's.
+WORKERS = ["--numprocesses=auto", "--dist=worksteal"]
+MOST_WORKERS = 4
 
 
 def main(arguments: list[str]) -> int:
@@ -26,8 +30,9 @@ def main(arguments: list[str]) -> int:
         with Supervisor(folder / "log", seconds=SECONDS) as supervisor:
             supervisor.listen_to_signals()
             try:
+                install = chromium.start_install(supervisor)
                 start_servers(supervisor, folder)
-                return run_suites(supervisor, folder, arguments)
+                return run_suites(supervisor, folder, arguments, install)
             except (ProgramFailed, OutOfTime) as failure:
                 print(failure, file=sys.stderr)
                 return 1
@@ -40,29 +45,48 @@ def start_servers(supervisor: Supervisor, folder: Path) -> None:
     """Start what the tests need and name it in the environment.
 
     Raises:
-        ProgramFailed: a server did not start, or CI has no Chromium.
+        ProgramFailed: a server did not start.
     """
-    install = chromium.start_install(supervisor)
     os.environ["DATABASE_URL"] = postgres.start(supervisor, folder_of(folder, "postgres"))
     if not os.environ.get("REDIS_URL"):
         os.environ["REDIS_URL"] = valkey.start(supervisor, folder / "valkey", keep=False)
-    if browser := chromium.finish_install(supervisor, install):
-        os.environ["SWAT_CHROMIUM"] = browser
     os.environ["SWAT_DATA_DIR"] = str(folder_of(folder, "var"))
     os.environ["COVERAGE_FILE"] = str(folder / "coverage")
+    # What `auto` means: the cores that we may use, not those that the machine has.
+    cores = min(MOST_WORKERS, len(os.sched_getaffinity(0)))
+    os.environ.setdefault("PYTEST_XDIST_AUTO_NUM_WORKERS", str(cores))
 
 
-def run_suites(supervisor: Supervisor, folder: Path, arguments: list[str]) -> int:
-    """Run all tests on PostgreSQL, then those for both databases on a SQLite file."""
-    print("All tests, on PostgreSQL", flush=True)
+def run_suites(
+    supervisor: Supervisor, folder: Path, arguments: list[str], install: Program | None
+) -> int:
+    """Run all tests on PostgreSQL, then those for both databases on a SQLite file.
+
+    While Chromium is being installed, the tests run that need none.
+
+    Raises:
+        ProgramFailed: CI has no Chromium.
+    """
+    workers = [*WORKERS, f"--basetemp={folder / 'pytest'}"]
     coverage = [] if arguments else ["--cov"]
-    status = pytest(supervisor, *coverage, *arguments)
+    meanwhile = install is not None and not arguments
+    if meanwhile:
+        print("All tests but those with a browser, on PostgreSQL", flush=True)
+        status = pytest(supervisor, *workers, *coverage, "-m", "not browser")
+        if status != 0:
+            return status
+    if browser := chromium.finish_install(supervisor, install):
+        os.environ["SWAT_CHROMIUM"] = browser
+    print("The tests with a browser" if meanwhile else "All tests, on PostgreSQL", flush=True)
+    selected = ["-m", "browser"] if meanwhile else [*coverage, *arguments]
+    status = pytest(supervisor, *workers, *selected)
     if status != 0:
         return status
     print("Locking and constraints again, on SQLite", flush=True)
     os.environ["DATABASE_URL"] = f"sqlite:///{folder / 'swat.sqlite3'}"
     os.environ["SWAT_TEST_SQLITE"] = str(folder / "test.sqlite3")
-    status = pytest(supervisor, *arguments, "-m", "both_databases")
+    # Few tests: they take less time than workers would to start.
+    status = pytest(supervisor, workers[-1], *arguments, "-m", "both_databases")
     return 0 if status == NO_TESTS else status
 
 

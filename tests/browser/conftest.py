@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
@@ -59,15 +59,22 @@ def october(chromium: Browser, transactional_db: None, settings: Settings) -> It
 
 @pytest.fixture
 def opened(chromium: Browser, live_server: LiveServer) -> Iterator[Open]:
-    """Open a page as one of the cast; every complaint of the browser fails the test."""
-    contexts = []
+    """Open a page as one of the cast; every complaint of the browser fails the test.
+
+    What pages have asked for is waited for in the end: the tables are emptied then.
+    """
+    contexts: list[tuple[BrowserContext, set[Request]]] = []
     complaints: list[str] = []
 
     def as_person(name: str, **options: object) -> Page:
         context = chromium.new_context(base_url=live_server.url, **options)  # type: ignore[arg-type]
-        contexts.append(context)
+        pending: set[Request] = set()
+        contexts.append((context, pending))
         page = context.new_page()
         page.set_default_timeout(10_000)
+        page.on("request", lambda asked: pending.add(asked))  # noqa: PLW0108 - wants a function
+        page.on("requestfinished", lambda asked: pending.discard(asked))  # noqa: PLW0108
+        page.on("requestfailed", lambda asked: pending.discard(asked))  # noqa: PLW0108
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(
             "console",
@@ -82,6 +89,8 @@ def opened(chromium: Browser, live_server: LiveServer) -> Iterator[Open]:
         return page
 
     yield as_person
-    for context in contexts:
+    for context, pending in contexts:
+        while pending and context.pages:
+            context.pages[0].wait_for_timeout(20)
         context.close()
     assert complaints == []

@@ -1,12 +1,11 @@
 """Answering a reviewer, in a real browser and without JavaScript."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from scheduler.models import Backport, Window
 from tests.browser.conftest import Open
-from tests.browser.test_october import LABELS, book
+from tests.browser.test_october import LABELS, assert_accessible, book
 from tests.views.conftest import CIRRUS
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -24,26 +23,20 @@ def test_a_question_is_answered_without_javascript(opened: Open, october: Window
 
     ada.reload()
     expect(ada.locator("blockquote")).to_have_text("Which wikis show it?")
-    ada.get_by_role("link", name="Answer and submit again").click()
+    ada.get_by_role("link", name="Change the answers instead").click()
     ada.get_by_label(LABELS["user_impact"]).fill("Only nnwiki shows it.")
     ada.get_by_role("button", name="Answer and submit again").click()
 
     expect(ada.get_by_text("Only nnwiki shows it.")).to_be_visible()
-    expect(ada.get_by_text("changed the answers")).to_be_visible()
+    expect(ada.get_by_text("changed what is said about this backport")).to_be_visible()
     assert Backport.objects.get(change__number=CIRRUS).status == "submitted"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_form_has_no_accessibility_findings(
-    opened: Open, october: Window, width: int, scheme: str
-) -> None:
-    ada = opened("ada", viewport={"width": width, "height": 800}, color_scheme=scheme)
+def test_the_form_has_no_accessibility_findings(opened: Open, october: Window, width: int) -> None:
+    ada = opened("ada", viewport={"width": width, "height": 800})
     book(ada, october, CIRRUS)
     ada.get_by_role("link", name="Change the answers").click()
     expect(ada.get_by_role("heading", name=f"Change the answers of {CIRRUS}")).to_be_visible()
 
-    found = Axe().run(ada).response["violations"]
-
-    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
-    assert ada.evaluate("document.documentElement.scrollWidth") <= width
+    assert_accessible(ada, width, "the form")

@@ -107,7 +107,7 @@ def test_booking_and_answering_work_without_javascript(opened: Open, october: Wi
     ada.get_by_role("button", name=f"{CIRRUS} first").click()
 
     expect(ada.get_by_text("belong together?")).to_have_count(0)
-    expect(ada.get_by_text(f"ada answered: {CIRRUS} before {EVENTS}")).to_be_visible()
+    expect(ada.get_by_text(f"ada said that {CIRRUS} goes before {EVENTS}")).to_be_visible()
 
 
 def test_a_question_is_answered_by_keyboard_alone(opened: Open, october: Window) -> None:

@@ -8,7 +8,7 @@ from tests.faults.conftest import server_for
 from tests.faults.site import REVIEWERS, Site, running
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite"])  # `make bench` does both
 def site(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:

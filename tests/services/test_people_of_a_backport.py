@@ -140,6 +140,26 @@ def test_an_approval_by_the_new_requester_is_void(backport: Backport, ada: User,
     assert kinds()[-1] == "backport.void-approval"
 
 
+def test_what_the_new_requester_took_on_ends(
+    window: Window, ada: User, rae: User, rel: User
+) -> None:
+    backport = make_backport(window, ada, fetched(7), criteria=frozenset({"long-task"}))
+    override = reviews.propose_override(
+        backport=backport,
+        by=rae,
+        fingerprint=backport.fingerprint,
+        rule="needs-own-window",
+        reason="Users lose their edits until this is out.",
+    )
+    backports.read_again(backport)
+    reviews.confirm_override(override=override, by=rel, fingerprint=backport.fingerprint)
+    backports.read_again(backport)
+    hand_over(backport, ada, rae)
+    override.refresh_from_db()
+    assert override.ended_at is not None
+    assert kinds()[-2:] == ["backport.hand-over", "backport.end-lifting"]
+
+
 def test_nobody_gives_their_work_away_to_approve_it(window: Window, rae: User, ada: User) -> None:
     backport = make_backport(window, rae, fetched(5, owner="dev", uploader="dev"))
     hand_over(backport, rae, ada)

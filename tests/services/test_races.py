@@ -13,6 +13,7 @@ from scheduler.models import Backport, Change, Event, Plan, Review, User, Window
 from scheduler.queries import OPEN_STATUSES
 from scheduler.services.backports import submit_backport
 from scheduler.services.changes import store_changes
+from scheduler.services.drafts import drafts_of, save_draft
 from scheduler.services.events import first_break
 from scheduler.services.idempotency import once
 from scheduler.services.plans import replan_window
@@ -203,3 +204,17 @@ def test_planning_at_once_gives_each_version_once() -> None:
         )
     )
     assert Plan.objects.count() == before + 1
+
+
+def test_drafts_saved_at_once_are_all_kept() -> None:
+    ada = make_person("ada")
+
+    def save(number: int) -> Callable[[], object]:
+        typed = {"change": ["1000"], "why_not_train": [f"Reason {number}."]}
+        return lambda: save_draft(user=User.objects.get(pk=ada.pk), typed=typed)
+
+    results = together([save(number) for number in range(CROWD)])
+
+    assert refusals(results) == []
+    assert len({one.typed["why_not_train"][0] for one in drafts_of(ada)}) == CROWD
+    assert len({one.change for one in drafts_of(ada)}) == CROWD

@@ -14,6 +14,7 @@ from scheduler.models import Backport, Event, Review, User, Window
 from scheduler.queries import newest_plan
 from scheduler.services import reviews
 from scheduler.services.changes import store_changes
+from scheduler.services.fingerprints import LONGEST_TOLD
 from tests.factories import approve, fetched, fetched_fix, make_backport, make_person
 
 L10N = (ChangedFile("i18n/en.json"),)
@@ -253,3 +254,23 @@ def test_declining_ends_the_approval(backport: Backport, rae: User) -> None:
 def test_configuration_is_not_sent_to_the_train(backport: Backport, rae: User) -> None:
     with pytest.raises(Refused, match="never rides the train"):
         train(backport, rae, fingerprint=backport.fingerprint, reason="It can wait.")
+
+
+# --- What the log tells about an approval
+
+
+def test_the_log_tells_what_was_approved_in_readable_form(
+    backport: Backport, window: Window, rae: User
+) -> None:
+    approve(backport, rae)
+    told = Event.objects.get(kind="backport.approve").payload["content"]
+    assert (told["patch_set"], told["sha"]) == (1, backport.change.sha)
+    assert told["window"] == str(window)
+    assert told["answers"]["tested_where"] == backport.tested_where
+
+
+def test_what_the_log_tells_is_bounded(window: Window, ada: User, rae: User) -> None:
+    backport = make_backport(window, ada, tested_where="x" * 100_000)
+    approve(backport, rae)
+    told = Event.objects.get(kind="backport.approve").payload["content"]
+    assert len(told["answers"]["tested_where"]) == LONGEST_TOLD

@@ -17,6 +17,7 @@ from scheduler.services import reviews
 from scheduler.services.backports import amend_backport
 from scheduler.services.changes import store_changes
 from scheduler.services.plans import replan_window
+from scheduler.services.windows import lock_window
 from tests.factories import (
     answers,
     approve,
@@ -248,6 +249,19 @@ def test_an_override_in_force_is_taken_back_with_a_reason(
     assert queue(window) == []
     with pytest.raises(OutOfDate):
         reviews.end_override(override=override, by=dev, reason="Twice.")
+
+
+def test_what_was_locked_with_an_override_does_not_go_without_it(
+    long_task: Backport, window: Window, rae: User, rel: User, dev: User
+) -> None:
+    approve(long_task, rae)
+    override = confirm(propose(long_task, rae), rel)
+    plan = newest_plan(window)
+    assert plan is not None
+    lock_window(window=window, by=dev, plan_fingerprint=plan.fingerprint)
+    reviews.end_override(override=override, by=dev, reason="The load is too high today.")
+    long_task.refresh_from_db()
+    assert long_task.status == Status.APPROVED
 
 
 @pytest.mark.parametrize("confirmed_by", ["ada", "rae"])

@@ -56,7 +56,7 @@ def test_the_form_is_filled_in_and_sending_it_twice_leaves_one_event(book: Book,
     assert backport.status == "submitted"
     assert Event.objects.filter(kind="backport.amend").count() == 1
     page = ada.get(f"/backports/{backport.pk}").content.decode()
-    assert "<bdi>ada</bdi> changed the answers" in page
+    assert "<bdi>ada</bdi> changed what is said about this backport" in page
 
 
 @pytest.mark.parametrize("name", ["sam", "rae", "rel"])
@@ -125,14 +125,17 @@ def test_without_its_key_nothing_is_changed_or_lost(book: Book, as_: As) -> None
 def test_answering_a_reviewer_submits_it_again(book: Book, as_: As) -> None:
     backport = book(CIRRUS)
     decide(as_, backport, "ask", "Which wikis show it?")
-    assert "Answer and submit again" not in (
+    assert "Change the answers instead" not in (
         as_("rae").get(f"/backports/{backport.pk}").content.decode()
     )
     ada = as_("ada")
-    for address in (f"/backports/{backport.pk}", f"/backports/{backport.pk}/amend"):
-        text = ada.get(address).content.decode()
+    for address, offered in (
+        ("", "Change the answers instead"),
+        ("/amend", "Answer and submit again"),
+    ):
+        text = ada.get(f"/backports/{backport.pk}{address}").content.decode()
         assert "<blockquote><bdi>Which wikis show it?</bdi></blockquote>" in text
-        assert "Answer and submit again" in text
+        assert offered in text
 
     answer = ada.post(f"/backports/{backport.pk}/amend", amended(backport))
 

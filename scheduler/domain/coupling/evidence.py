@@ -16,7 +16,8 @@ MENTION_POINTS = 4
 ASK_FROM = 3
 
 _BUG = re.compile(r"^[ \t]*Bug:[ \t]*(T[1-9][0-9]{0,9})[ \t]*$", re.MULTILINE | re.IGNORECASE)
-_MENTIONED = re.compile(r"(?<![0-9A-Za-z])I([0-9a-f]{7,40})(?![0-9A-Za-z])", re.IGNORECASE)
+# What comes before it is looked at last: so the search leaps from one letter I to the next.
+_MENTIONED = re.compile(r"[Ii](?<![0-9A-Za-z].)([0-9A-Fa-f]{7,40})(?![0-9A-Za-z])")
 _SHORTEST_MENTION = 8
 
 
@@ -63,10 +64,8 @@ def bugs(change: Change) -> tuple[str, ...]:
 
 def mentioned_ids(change: Change) -> tuple[str, ...]:
     """Return the Change-Ids that a message names in prose, folded, perhaps abbreviated."""
-    named = _MENTIONED.findall(change.message)
-    if len(named) <= len(change.depends_on) + 1 and all(
-        "I" + digits.lower() in {change.key, *change.depends_on} for digits in named
-    ):
+    named = {"I" + digits.lower() for digits in _MENTIONED.findall(change.message)}
+    if named <= {change.key, *change.depends_on}:
         return ()
     prose = "\n".join(
         line

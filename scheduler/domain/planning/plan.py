@@ -208,6 +208,7 @@ class _Planning:
             projects[groups.of(number)].add(self.changes[number].project)
         for number in self.numbers:
             change = self.changes[number]
+            group = groups.of(number)
             siblings = self.changes.siblings(change)
             arrival = (
                 given.production.arrival(change, siblings, given.now) if change.is_code else None
@@ -225,8 +226,8 @@ class _Planning:
                 only_irrelevant=self.dependencies.declares_only_irrelevant(number),
                 questions=tuple(asked.get(number, ())),
                 unsafe=tuple(unsafe.get(number, ())),
-                crosses_repositories=len(projects.get(groups.of(number), ())) > 1,
-                coupled=coupled.get(groups.of(number), ()),
+                crosses_repositories=len(projects[group]) > 1,
+                coupled=coupled.get(group, ()),
             )
             self.findings[number] = found = findings_of(facts)
             first = leading(found)

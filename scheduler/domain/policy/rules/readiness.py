@@ -96,16 +96,8 @@ def train_would_undo(facts: Facts) -> Objection | None:
     change = facts.change
     if not change.is_code:
         return None
-    newer = facts.surroundings.production.newer_branches(change.branch)
-    if not newer:
-        return None
-    requested = facts.surroundings.requested
-    has: set[str] = set()
-    for sibling in facts.siblings:
-        has |= sibling.branches
-        if sibling.number in requested:
-            has.add(sibling.branch)
-    lacking = [branch for branch in newer if branch not in has]
+    surroundings = facts.surroundings
+    lacking = surroundings.production.lacking(change, facts.siblings, surroundings.requested)
     if not lacking:
         return None
     return Objection(

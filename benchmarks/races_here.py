@@ -1,0 +1,272 @@
+"""The races of `races.py` on the one database of the environment, on which Django is set up."""
+
+import itertools
+import secrets
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from django.core.management import call_command
+from django.db import OperationalError, connection
+from django.utils import timezone
+
+from scheduler.domain.errors import Refused
+from scheduler.domain.lifecycle import Status
+from scheduler.models import Backport, Change, Review, User, Window
+from scheduler.queries import newest_plan
+from scheduler.services.backports import submit_backport, submit_backports
+from scheduler.services.changes import store_changes
+from scheduler.services.events import first_break
+from scheduler.services.idempotency import once
+from scheduler.services.patience import patiently
+from scheduler.services.reviews import approve_backport
+from tests.factories import (
+    answers,
+    approve,
+    fetched,
+    make_backport,
+    make_change,
+    make_person,
+    make_window,
+)
+
+CONTROL_ROUNDS = 20
+Job = Callable[[], object]
+
+
+@dataclass
+class Round:
+    """One round: what the clients do, and how many violations there were."""
+
+    jobs: Sequence[Job]
+    violations: Callable[[], int]
+
+
+@dataclass
+class Tally:
+    """What came of the rounds of a race."""
+
+    violations: int = 0
+    errors: list[str] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+
+
+_numbers = itertools.count(1)
+
+
+def numbers() -> int:
+    """Return a new number, for changes and for the hours of windows: rounds do not meet."""
+    return next(_numbers)
+
+
+def person(name: str) -> User:
+    """Return one of the cast."""
+    return User.objects.filter(username=name).first() or make_person(name)
+
+
+def booked() -> Backport:
+    """Return Ada's backport of a new change in a window of its own."""
+    return make_backport(make_window(in_hours=numbers()), person("ada"), fetched(1000 + numbers()))
+
+
+def new_patch_set(clients: int, *, guarded: bool) -> Round:
+    """Approvals of what was shown, while the change moves to another patch set."""
+    backport, rae = booked(), person("rae")
+    number, shown = backport.change.number, backport.fingerprint
+
+    def approve_shown() -> object:
+        current = Backport.objects.get(pk=backport.pk)
+        if guarded:
+            return approve_backport(backport=current, reviewer=rae, fingerprint=shown)
+        if current.fingerprint == shown:  # looks, then writes
+            time.sleep(0.002)
+            Backport.objects.filter(pk=backport.pk).update(status=Status.APPROVED.value)
+        return None
+
+    def push() -> object:
+        return store_changes(fetched=[fetched(number, patch_set=2)], at=timezone.now())
+
+    def violations() -> int:
+        row = Backport.objects.get(pk=backport.pk)
+        in_force = Review.objects.filter(backport=row, voided_at__isnull=True).count()
+        return int(row.status != Status.SUBMITTED.value) + in_force
+
+    return Round([push, *[approve_shown] * (clients - 1)], violations)
+
+
+def double_submit(clients: int, *, guarded: bool) -> Round:
+    """One form, sent by one person as often as there are clients."""
+    ada, window = person("ada"), make_window(in_hours=numbers())
+    change = make_change(fetched(1000 + numbers()))
+    key = secrets.token_hex(16)
+
+    def effect() -> str:
+        return f"/backports/{submit(change, window, ada).pk}"
+
+    def send() -> object:
+        if guarded:
+            return once(user=ada, key=key, request_hash="h", effect=effect)
+        if not Backport.objects.filter(change=change, window=window).exists():
+            time.sleep(0.002)
+            make_row(change, window, ada)
+        return None
+
+    return Round([send] * clients, lambda: abs(Backport.objects.filter(window=window).count() - 1))
+
+
+def make_row(change: Change, window: Window, requester: User) -> None:
+    """Write a row past everything that guards it."""
+    copy = Change.objects.get(pk=change.pk)
+    copy.pk, copy.number = None, 10_000_000 + secrets.randbelow(10**9)
+    copy.save(force_insert=True)
+    Backport.objects.create(
+        change=copy, window=window, requester=requester, submitted_at=timezone.now()
+    )
+
+
+def submit(change: Change, window: Window, requester: User) -> Backport:
+    """Book a change, from rows read by this client."""
+    return submit_backport(
+        change=Change.objects.get(pk=change.pk),
+        window=Window.objects.get(pk=window.pk),
+        requester=requester,
+        answers=answers(),
+    )
+
+
+def two_approvers(clients: int, *, guarded: bool) -> Round:
+    """As many approve as there are clients; one approval may be in force."""
+    backport, reviewers = booked(), [person("rae"), person("rel")]
+    shown = backport.fingerprint
+    given: list[int] = []
+
+    def approve_as(reviewer: User) -> Job:
+        def job() -> object:
+            current = Backport.objects.get(pk=backport.pk)
+            if guarded:
+                return approve_backport(backport=current, reviewer=reviewer, fingerprint=shown)
+            if current.status == Status.SUBMITTED.value:
+                time.sleep(0.002)
+                Backport.objects.filter(pk=backport.pk).update(status=Status.APPROVED.value)
+                given.append(reviewer.pk)
+            return None
+
+        return job
+
+    def violations() -> int:
+        if not guarded:
+            return len(given) - 1
+        return abs(Review.objects.filter(backport=backport, voided_at__isnull=True).count() - 1)
+
+    return Round([approve_as(reviewers[n % 2]) for n in range(clients)], violations)
+
+
+def last_slot(clients: int, *, guarded: bool) -> Round:
+    """All take the last slot of a window: their changes are approved, and one has room."""
+    ada, rae, window = person("ada"), person("rae"), make_window(in_hours=numbers())
+    slots = window.numbers.max_patches
+    changes = [make_change(fetched(1000 + numbers())) for _ in range(slots - 1 + clients)]
+    booked = submit_backports(changes=changes, window=window, requester=ada, answers=answers())
+    for backport in booked[: slots - 1]:
+        approve(backport, rae)
+    free = 1
+    last = booked[slots - 1 :]
+    shown = {one.pk: Backport.objects.get(pk=one.pk).fingerprint for one in last}
+    taken: list[int] = []
+
+    def take(backport: Backport) -> Job:
+        def job() -> object:
+            nonlocal free
+            if guarded:
+                return approve_backport(
+                    backport=Backport.objects.get(pk=backport.pk),
+                    reviewer=rae,
+                    fingerprint=shown[backport.pk],
+                )
+            if free > 0:
+                time.sleep(0.002)
+                free -= 1
+                taken.append(backport.pk)
+            return None
+
+        return job
+
+    def violations() -> int:
+        if not guarded:
+            return len(taken) - 1
+        plan = newest_plan(window)
+        queued = sum(len(step["changes"]) for step in plan.result["queue"]) if plan else 0
+        return abs(queued - slots)
+
+    return Round([take(one) for one in last], violations)
+
+
+RACES = {
+    "new-patch-set": new_patch_set,
+    "double-submit": double_submit,
+    "two-approvers": two_approvers,
+    "last-slot": last_slot,
+}
+
+
+def run(jobs: Sequence[Job], tally: Tally) -> None:
+    """Let all clients go at the same moment, and wait for the last."""
+    barrier = threading.Barrier(len(jobs) + 1)
+
+    def client(job: Job) -> None:
+        connection.ensure_connection()
+        barrier.wait()
+        begun = time.perf_counter()
+        try:
+            patiently(job)
+        except Refused:
+            pass
+        except OperationalError as error:
+            tally.errors.append(str(error).strip())
+        finally:
+            tally.times.append((time.perf_counter() - begun) * 1000)
+            connection.close()
+
+    threads = [threading.Thread(target=client, args=(job,)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    barrier.wait()
+    for thread in threads:
+        thread.join()
+
+
+def raced(name: str, clients: int, rounds: int, *, guarded: bool) -> Tally:
+    """Run the rounds of one race."""
+    tally = Tally()
+    for _ in range(rounds):
+        one = RACES[name](clients, guarded=guarded)
+        run(one.jobs, tally)
+        tally.violations += one.violations()
+    return tally
+
+
+def on_this_database(names: Sequence[str], clients: int, rounds: int) -> bool:
+    """Run the races on the database of the environment; return whether all is as it must be."""
+    call_command("migrate", verbosity=0)
+    fine = True
+    for name in names:
+        tally = raced(name, clients, rounds, guarded=True)
+        control = raced(name, clients, CONTROL_ROUNDS, guarded=False)
+        cuts = statistics.quantiles(tally.times, n=100)
+        print(
+            f"{connection.vendor:>10} {name:>14} {clients:>7} {rounds:>6} {tally.violations:>10} "
+            f"{len(tally.errors):>6} {control.violations:>7} {cuts[49]:>7.0f} {cuts[98]:>7.0f}",
+            flush=True,
+        )
+        fine = fine and not tally.violations and not tally.errors and control.violations > 0
+    if (broken := first_break()) is not None:
+        print(f"{connection.vendor}: the audit log breaks at event {broken}")
+    return fine and broken is None
+
+
+if __name__ == "__main__":
+    clients, rounds, *names = sys.argv[1:]
+    sys.exit(0 if on_this_database(names or list(RACES), int(clients), int(rounds)) else 1)

@@ -1,0 +1,19 @@
+// The booking form: what is typed stays, and what stands beside it stays in view.
+"use strict";
+
+// Neither an ended session nor an error page may take the place of what somebody typed.
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  const form = event.detail.elt.closest("form[data-keeps]");
+  const leads = ["HX-Redirect", "HX-Refresh", "HX-Retarget"];
+  if (!form || !leads.some((name) => event.detail.xhr.getResponseHeader(name))) return;
+  event.preventDefault();
+  form.querySelector("[data-session-ended]").hidden = false;
+});
+
+// The column beside the answers goes along until its own end is in view: it is never cut off.
+const beside = document.querySelector("[data-beside]");
+if (beside) {
+  new ResizeObserver(() => {
+    beside.style.setProperty("--height", beside.offsetHeight + "px");
+  }).observe(beside);
+}

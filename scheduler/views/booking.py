@@ -1,0 +1,273 @@
+"""Booking backports: what somebody pasted is looked up, judged in the next windows, and booked."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_safe
+
+from scheduler.actors import actor_of
+from scheduler.adapters.ports import Unreadable
+from scheduler.domain import backports as domain
+from scheduler.domain.permissions import Act, require
+from scheduler.forms import BackportAnswersForm, BackportForm, PreviewForm
+from scheduler.models import Backport, Change, Draft, Window
+from scheduler.services.backports import BackportAnswers, refusal_to_book
+from scheduler.services.drafts import drafts_of, usable
+from scheduler.services.fingerprints import ANSWERS
+from scheduler.services.intake import Named, book_named, look_up
+from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, answered_before, page
+from scheduler.views.previewing import Wish, choice_of, preview_of
+from scheduler.views.reading import bookable_windows
+
+Row = TypeVar("Row", Draft, Backport)
+
+NEW = "scheduler/backports/new.html"
+LISTS = frozenset({"marks", "criteria", "along", "offered"})
+WHO_IS_THERE = frozenset({"present", "tester", "nick"})
+
+ELSEWHERE = "The window you came from is locked or over, so the next one is chosen here."
+GIVE_NUMBER = "A Change-Id can be looked up in Gerrit only: give the number of the change."
+LOOK_AGAIN = "Cherry-picks that you ticked can no longer be booked along with it; look it up again."
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def new(request: PageRequest) -> HttpResponse:
+    """Book backports; "Look it up" only shows what would happen."""
+    windows = bookable_windows(timezone.now())
+    if request.method != "POST":
+        return _opened(request, windows)
+    require(actor_of(request.user), Act.BOOK)
+    if "look-up" in request.POST:
+        return _shown(request, _form(windows, initial=_as_initial(dict(request.POST.lists()))))
+    if earlier := answered_before(request):  # whatever Gerrit or the window says by now
+        return redirect(earlier)
+    form = BackportForm(request.POST, windows=windows, preview_url=reverse("backport-preview"))
+    result = _book(request, form) if form.is_valid() else None
+    if isinstance(result, str):
+        return redirect(result)
+    form.focus_first_error()
+    return _shown(request, form, refusal=result, status=UNUSABLE)
+
+
+def _book(request: PageRequest, form: BackportForm) -> str | Refusal | None:
+    """Look the changes up and book them; None where the form is to be shown with its errors."""
+    given = form.cleaned_data
+    try:
+        named = look_up(given["change"], now=timezone.now())
+    except Unreadable as unreadable:
+        form.add_error("change", str(unreadable))
+        return None
+    for sentence in _reasons_against(named, given["along"]):
+        form.add_error("change", sentence)
+    if form.errors:
+        return None
+
+    def effect() -> str:
+        backports = book_named(
+            named=named,
+            along=given["along"],
+            window=given["window"],
+            requester=request.user,
+            answers=answers_of(form),
+            draft=request.POST.get("draft", ""),
+            at=timezone.now(),
+        )
+        if len(backports) == 1:
+            return reverse("backport", args=[backports[0].pk])
+        return reverse("window", args=[given["window"].pk])
+
+    result = act(request, effect)
+    if isinstance(result, str):
+        _say_booked(request, [*(one.number or 0 for one in named), *given["along"]])
+    return result
+
+
+def _reasons_against(named: tuple[Named, ...], along: tuple[int, ...]) -> list[str]:
+    """Return why these changes cannot be booked as they were named; empty if they can."""
+    reasons = []
+    for one in named:
+        if one.number is None and one.may_be_late:
+            reasons.append(f"{one.reference}: {one.trouble} {GIVE_NUMBER}")
+        elif not one.can_be_booked:
+            reasons.append(one.trouble)
+    offered = {pick.number for one in named for pick in one.open_siblings}
+    offered |= {one.number for one in named if one.number}
+    if not offered.issuperset(along):
+        reasons.append(LOOK_AGAIN)
+    return reasons
+
+
+def _say_booked(request: PageRequest, numbers: list[int]) -> None:
+    """Say what was booked, and what is held until the review system has told about it."""
+    named = ", ".join(map(str, dict.fromkeys(numbers)))
+    unknown = Change.objects.filter(number__in=numbers, fetched_at__isnull=True)
+    late = [str(number) for number in unknown.values_list("number", flat=True)]
+    if late:
+        messages.warning(
+            request,
+            f"Booked: {named}. Gerrit has not told about {', '.join(late)} yet: it is held until "
+            "then, and checked as soon as Gerrit answers.",
+        )
+    else:
+        messages.success(request, f"Booked: {named}.")
+
+
+def answers_of(form: BackportAnswersForm) -> BackportAnswers:
+    """Return what was said in a form that is valid."""
+    given = form.cleaned_data
+    return BackportAnswers(
+        kind=domain.Kind(given["kind"]),
+        urgency=domain.Urgency(given["urgency"]),
+        present=given["present"],
+        tester=given["tester"],
+        nick=given["nick"],
+        marks=frozenset(domain.Mark(mark) for mark in given["marks"]),
+        criteria=frozenset(given["criteria"]),
+        why_not_train=given["why_not_train"],
+        user_impact=given["user_impact"],
+        tested_where=given["tested_where"],
+        verify_how=given["verify_how"],
+        problems_where=given["problems_where"],
+        rollback_how=given["rollback_how"],
+        steps_before=given["steps_before"],
+        steps_after=given["steps_after"],
+    )
+
+
+def _opened(request: PageRequest, windows: QuerySet[Window]) -> HttpResponse:
+    """Show the form to whoever may book, with what the address says; others see who may."""
+    if why_not := refusal_to_book(by=request.user):
+        return page(request, NEW, {"section": "new", "why_not_book": why_not})
+    draft = _named_in_address(request, Draft.objects.filter(user=request.user), "draft")
+    source = _named_in_address(
+        request, Backport.objects.select_related("change", "requester"), "from"
+    )
+    initial: dict[str, object] = {
+        "tester": request.user.username,
+        "nick": request.user.nick,
+        "present": True,
+    }
+    if source is not None:
+        initial |= _copied(source, request)
+    if draft is not None:
+        initial |= _as_initial(usable(draft.typed))
+    if request.GET.get("change"):
+        initial["change"] = request.GET["change"]
+    wanted = request.GET.get("window") or initial.get("window", "")
+    initial["window"] = next((one.pk for one in windows if str(one.pk) == wanted), None)
+    sentence = ELSEWHERE if wanted and initial["window"] is None else ""
+    initial["window"] = initial["window"] or _first(windows)
+    form = _form(windows, initial=initial)
+    return _shown(request, form, preview_error=sentence, source=source, draft=draft)
+
+
+def _named_in_address(request: PageRequest, rows: QuerySet[Row], parameter: str) -> Row | None:
+    """Return the row whose key the address gives; None where it gives none of these."""
+    key = request.GET.get(parameter, "")
+    usual = key.isascii() and key.isdecimal() and len(key) < 19  # noqa: PLR2004 - of 64 bits
+    return rows.filter(pk=key).first() if usual else None
+
+
+def _copied(source: Backport, request: PageRequest) -> dict[str, object]:
+    """Return the answers of a backport for another one; one that is over is booked again.
+
+    Who will be there is copied for its own requester only.
+    """
+    own = source.requester_id == request.user.pk
+    names = [name for name in ANSWERS if own or name not in WHO_IS_THERE]
+    again = {} if source.is_open else {"change": str(source.change.number)}
+    return {name: getattr(source, name) for name in names} | again
+
+
+def _first(windows: QuerySet[Window]) -> int | None:
+    """Return the key of the next window that is not a replay, else of any."""
+    keys = windows.order_by("start").values_list("pk", flat=True)
+    return keys.filter(as_of__isnull=True).first() or keys.first()
+
+
+def _as_initial(typed: Mapping[str, list[str]]) -> dict[str, object]:
+    """Return what was typed so far, to be shown again without complaints."""
+    values = {name: given if name in LISTS else given[-1] for name, given in typed.items() if given}
+    return {"present": False, **values}
+
+
+def _form(windows: QuerySet[Window], *, initial: Mapping[str, object]) -> BackportForm:
+    preview_url = reverse("backport-preview")
+    return BackportForm(windows=windows, preview_url=preview_url, initial=dict(initial))
+
+
+@require_safe
+def preview(request: PageRequest) -> HttpResponse:
+    """Show what would happen with the changes that are being typed, in each of the next windows."""
+    form = BackportForm(windows=bookable_windows(timezone.now()))
+    context = {"section": "new", "form": form, **_previewed(request, request.GET)}
+    answer = page(request, NEW, context, partial="preview")
+    answer["Cache-Control"] = "no-store"
+    return answer
+
+
+def _shown(
+    request: PageRequest,
+    form: BackportForm,
+    *,
+    refusal: Refusal | None = None,
+    status: int = 200,
+    **context: object,
+) -> HttpResponse:
+    """Show the form as it is, with what would happen beside it."""
+    given = request.POST if form.is_bound or "look-up" in request.POST else form.initial
+    whole: dict[str, object] = {
+        "section": "new",
+        "form": form,
+        "drafts": drafts_of(request.user),
+        "draft_key": request.POST.get("draft", ""),
+        **_previewed(request, given),
+        **{name: value for name, value in context.items() if value},
+    }
+    answer = page(request, NEW, whole, refusal=refusal)
+    if refusal is None:
+        answer.status_code = status
+    return answer
+
+
+def _previewed(request: PageRequest, given: Mapping[str, Any]) -> dict[str, object]:
+    """Return what the page shows beside the form: the windows, the preview, or why it has none."""
+    now = timezone.now()
+    windows = bookable_windows(now)
+    form = PreviewForm(given, windows=windows)
+    form.is_valid()
+    chosen = form.cleaned_data.get("window")
+    choice = choice_of(windows, chosen.pk if chosen else None, request.user)
+    shown: dict[str, object] = {"choice": choice}
+    pasted = form.cleaned_data.get("change", "")
+    if not pasted:
+        return shown
+    if form.errors:
+        sentence = f"Choose the {next(iter(form.errors))} first; then the verdict appears here."
+        return {**shown, "preview_error": sentence}
+    try:
+        named = look_up(pasted, now=now, just_looking=True)
+    except Unreadable as unreadable:
+        return {**shown, "preview_error": str(unreadable)}
+    result, choice = preview_of(named, _wish(form), choice, reader=request.user, now=now)
+    return {"choice": choice, "preview": result}
+
+
+def _wish(form: PreviewForm) -> Wish:
+    given = form.cleaned_data
+    urgency = given["urgency"]
+    return Wish(
+        kind=domain.Kind(given["kind"] or domain.Kind.BUG),
+        urgency=domain.Urgency.NORMAL if urgency == "" else domain.Urgency(urgency),
+        present=given["present"],
+        marks=frozenset(domain.Mark(mark) for mark in given["marks"]),
+        criteria=frozenset(given["criteria"]),
+        along=frozenset(given["along"]),
+        offered=frozenset(given["offered"]),
+    )
