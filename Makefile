@@ -42,9 +42,11 @@ check: .venv/.dev  ## Format, lint, types, layers, templates, migrations and dep
 	@$(PRODUCTION) $(BIN)/python manage.py makemigrations --check --dry-run
 	@$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
-bench: .venv/.dev  ## Time planner and verifier beside their peers
+bench: .venv/.dev  ## Time planner and verifier beside their peers, and kill everything 200 times
 	@$(BIN)/python benchmarks/plan.py
 	@$(BIN)/python benchmarks/verify.py
+	@$(BIN)/python benchmarks/races.py
+	@$(BIN)/python benchmarks/faults.py
 
 lock: .venv/.uv  ## Compile requirements*.in into the hashed lock files (UPGRADE=1 takes newer versions)
 	$(COMPILE) $(if $(UPGRADE),--upgrade) requirements-uv.in -o requirements-uv.txt

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from scheduler.adapters.registry import review_system
-from scheduler.services import changes, notifications
+from scheduler.services import changes, notifications, tidying
 
 TASK_SECONDS = 15.0  # for one fetch: nobody is waiting
 PROBE_SECONDS = 60  # how long the trace of a probe is kept
@@ -36,3 +36,9 @@ def deliver_events() -> None:
 def send_notifications() -> None:
     """Send the mails that are due."""
     notifications.send_notifications(at=timezone.now())
+
+
+@shared_task
+def forget_what_has_passed() -> None:
+    """Delete sessions that ended and keys that nobody will send again."""
+    tidying.forget_what_has_passed(at=timezone.now())

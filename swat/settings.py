@@ -336,6 +336,7 @@ DATABASES = {
 REDIS_URL: str = env.str("REDIS_URL", default="") or "redis://127.0.0.1:6379/0"
 
 CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_TRANSPORT = "swat.broker:Transport"  # a worker that outlives its Redis
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_TASK_SERIALIZER = "json"  # a message must not be able to carry code
 CELERY_RESULT_SERIALIZER = "json"
@@ -375,6 +376,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "scheduler.tasks.send_notifications",
         "schedule": schedule(15),
         "options": {"expires": 15},
+    },
+    "forget-what-has-passed": {
+        "task": "scheduler.tasks.forget_what_has_passed",
+        "schedule": schedule(3600),
+        "options": {"expires": 3600},
     },
 }
 

@@ -41,6 +41,7 @@ DATABASES["default"]["CONN_MAX_AGE"] = 0
 CELERY_TASK_ALWAYS_EAGER = False
 if not os.environ.get("REDIS_URL"):
     CELERY_BROKER_URL = "memory://"
+    CELERY_BROKER_TRANSPORT = "memory"
 
 # No test reaches the network: the adapters' tests start their own server and name it.
 GERRIT_URL = ""

@@ -37,6 +37,15 @@ def once(*, user: User, key: str, request_hash: str, effect: Callable[[], str]) 
     return patiently(lambda: _once(user, key, request_hash, effect))
 
 
+def led_to(*, user: User, key: str, request_hash: str) -> str:
+    """Return the address that this very form led to when it was sent before; "" if it was not.
+
+    For what has to be asked of others before `once` begins: a retry needs nobody else.
+    """
+    earlier = IdempotencyKey.objects.filter(user=user, key=key, request_hash=request_hash)
+    return earlier.values_list("location", flat=True).first() or ""
+
+
 @transaction.atomic
 def _once(user: User, key: str, request_hash: str, effect: Callable[[], str]) -> str:
     try:

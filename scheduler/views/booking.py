@@ -21,7 +21,7 @@ from scheduler.services.backports import BackportAnswers, refusal_to_book
 from scheduler.services.drafts import drafts_of, usable
 from scheduler.services.fingerprints import ANSWERS
 from scheduler.services.intake import Named, book_named, look_up
-from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, page
+from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, answered_before, page
 from scheduler.views.previewing import WindowRow, Wish, choice_of, preview_of
 from scheduler.views.reading import bookable_windows
 
@@ -45,6 +45,8 @@ def new(request: PageRequest) -> HttpResponse:
     require(actor_of(request.user), Act.BOOK)
     if "look-up" in request.POST:
         return _shown(request, _form(windows, initial=_as_initial(dict(request.POST.lists()))))
+    if earlier := answered_before(request):  # whatever Gerrit or the window says by now
+        return redirect(earlier)
     form = BackportForm(request.POST, windows=windows, preview_url=reverse("backport-preview"))
     result = _book(request, form) if form.is_valid() else None
     if isinstance(result, str):

@@ -13,7 +13,7 @@ from django_htmx.middleware import HtmxDetails
 
 from scheduler.domain.errors import NotPermitted, Refused
 from scheduler.models import User
-from scheduler.services.idempotency import KeyReused, once
+from scheduler.services.idempotency import KeyReused, led_to, once
 
 OUT_OF_DATE, UNUSABLE = 409, 422
 LONGEST_ADDRESS = 300  # characters; what is remembered of an answered form has room for it
@@ -46,10 +46,8 @@ def act(request: PageRequest, effect: Callable[[], str]) -> str | Refusal:
     Raises:
         NotPermitted: the person may not; `ErrorPagesMiddleware` answers it.
     """
-    key = request.POST.get("key", "")
-    try:
-        UUID(key)
-    except ValueError:
+    key = _key_of(request)
+    if not key:
         return Refusal("This form came without its key; load the page again.", UNUSABLE)
     try:
         return once(user=request.user, key=key, request_hash=_hash_of(request), effect=effect)
@@ -59,6 +57,11 @@ def act(request: PageRequest, effect: Callable[[], str]) -> str | Refusal:
         raise
     except Refused as refusal:
         return Refusal(refusal.sentence)
+
+
+def answered_before(request: PageRequest) -> str:
+    """Return the address that this very form led to when it was sent before; "" if it was not."""
+    return led_to(user=request.user, key=_key_of(request), request_hash=_hash_of(request))
 
 
 def local_address(request: HttpRequest, wanted: str, *, otherwise: str) -> str:
@@ -83,6 +86,16 @@ def page(
     name = f"{template}#{partial}" if partial and request.htmx else template
     status = refusal.status if refusal else 200
     return render(request, name, context, status=status)
+
+
+def _key_of(request: HttpRequest) -> str:
+    """Return the key that a form was shown with; "" if what came is none."""
+    key = request.POST.get("key", "")
+    try:
+        UUID(key)
+    except ValueError:
+        return ""
+    return key
 
 
 def _hash_of(request: HttpRequest) -> str:

@@ -23,6 +23,7 @@ from swat.embedded.supervisor import POLL, Program, ProgramFailed, StopAsked, Su
 ROOT = Path(__file__).resolve().parent.parent.parent
 USUAL_PORT = 8000
 LAST_PORT = 65_535
+CELERY = (sys.executable, "-m", "celery", "--app", "swat")
 
 
 def main() -> int:
@@ -80,7 +81,8 @@ def start_everything(supervisor: Supervisor, folder: Path) -> str:
     supervisor.finish(migrate)
 
     say("Loading the demo; starting worker, beat and web server")
-    worker = start_celery(supervisor, folder)
+    worker = start_worker(supervisor)
+    start_beat(supervisor, folder)
     seed = manage(supervisor, "seed_demo")
     supervisor.finish(static)
     web = start_web(supervisor, port)
@@ -125,35 +127,37 @@ def start_gerrit(supervisor: Supervisor) -> str:
     return f"http://{HOST}:{port}/r/"
 
 
-def start_celery(supervisor: Supervisor, folder: Path) -> Program:
-    """Start beat, which tells the worker what is due, and the worker; return the worker."""
-    celery = (sys.executable, "-m", "celery", "--app", "swat")
-    worker = supervisor.start(
+def start_worker(supervisor: Supervisor) -> Program:
+    """Start the worker, which does what is due."""
+    return supervisor.start(
         "worker",
         [
-            *(*celery, "worker", "--concurrency", "2", "--loglevel", "INFO"),
+            *(*CELERY, "worker", "--concurrency", "2", "--loglevel", "INFO"),
             *("--without-gossip", "--without-mingle"),  # there is no other worker to talk to
         ],
         # A container's only user is often root; for a demo on one's own machine that is no news.
         environment={"PYTHONWARNINGS": "ignore:You're running the worker with superuser"},
         stop_seconds=15,  # more than CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT
     )
-    supervisor.start(
+
+
+def start_beat(supervisor: Supervisor, folder: Path) -> Program:
+    """Start beat, which tells the worker what is due."""
+    return supervisor.start(
         "beat",
         [
-            *(*celery, "beat", "--loglevel", "INFO", "--pidfile", ""),
+            *(*CELERY, "beat", "--loglevel", "INFO", "--pidfile", ""),
             *("--schedule", str(folder / "celerybeat-schedule")),
         ],
     )
-    return worker
 
 
-def start_web(supervisor: Supervisor, port: int) -> Program:
-    """Start the web server on `port`."""
+def start_web(supervisor: Supervisor, port: int, application: str = "swat.wsgi") -> Program:
+    """Start the web server on `port`; it serves the WSGI application of a module."""
     return supervisor.start(
         "web",
         [
-            *(sys.executable, "-m", "gunicorn", "swat.wsgi", "--bind", f"{HOST}:{port}"),
+            *(sys.executable, "-m", "gunicorn", application, "--bind", f"{HOST}:{port}"),
             *("--worker-class", "gthread", "--workers", "2", "--threads", "4"),
             *("--graceful-timeout", "5", "--access-logfile", "-", "--no-control-socket"),
         ],

@@ -68,9 +68,19 @@ class Program:
 class Supervisor:
     """Keeps children for the length of a `with` block, then stops them, last started first."""
 
-    def __init__(self, logs: Path, *, seconds: float | None = None) -> None:
-        """Write each child's output to `logs`/<name>.log; allow `seconds` for everything."""
+    def __init__(
+        self,
+        logs: Path,
+        *,
+        seconds: float | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write each child's output to `logs`/<name>.log; allow `seconds` for everything.
+
+        What is in `environment` every child gets on top of our own.
+        """
         self.logs = logs
+        self.environment = dict(environment or {})
         self.deadline = None if seconds is None else time.monotonic() + seconds
         self.children: list[Program] = []
         self.stop_asked = False
@@ -113,7 +123,7 @@ class Supervisor:
         Args:
             name: for messages and for the name of the log file.
             command: the program and its arguments; no shell is involved.
-            environment: what is set on top of our own environment.
+            environment: what is set on top of our own environment and the supervisor's.
             user: whom to run it as, where we are root and it must not be.
             directory: where it runs; ours by default.
             stop_signal: what asks it to stop.
@@ -130,7 +140,7 @@ class Supervisor:
                 stdout=output,
                 stderr=None if output is None else subprocess.STDOUT,
                 cwd=directory,
-                env={**os.environ, **(environment or {})},
+                env={**os.environ, **self.environment, **(environment or {})},
                 start_new_session=True,
                 preexec_fn=_die_with_supervisor,  # noqa: PLW1509 - we have no threads
                 user=user.uid if user else None,

@@ -10,19 +10,20 @@ from swat.embedded.ports import HOST, answers, free_port
 from swat.embedded.supervisor import Supervisor
 
 
-def start(supervisor: Supervisor, folder: Path, *, keep: bool) -> str:
+def start(supervisor: Supervisor, folder: Path, *, keep: bool, port: int = 0) -> str:
     """Start a server under `supervisor`; return its URL once it answers.
 
     Args:
         supervisor: who stops it.
         folder: where its data lies, if it is kept.
         keep: what is queued outlives a restart.
+        port: where it listens; 0 is any that is free.
 
     Raises:
         ProgramFailed: it did not start.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    port = free_port()
+    port = port or free_port()
     program = supervisor.start(
         "valkey",
         [

@@ -352,6 +352,18 @@ def test_a_child_has_our_environment_and_its_own(
     assert child.tail() == f"\n    ours its\n    {tmp_path.resolve()}"
 
 
+def test_all_children_have_what_the_supervisor_was_given(tmp_path: Path) -> None:
+    with Supervisor(tmp_path, environment={"SWAT_ALL": "all", "SWAT_ITS": "all"}) as supervisor:
+        child = supervisor.start(
+            "child",
+            ["/bin/sh", "-c", 'echo "$SWAT_ALL $SWAT_ITS"'],
+            environment={"SWAT_ITS": "its"},
+            ends=True,
+        )
+        supervisor.finish(child)
+    assert child.tail() == "\n    all its"
+
+
 def test_a_child_on_the_terminal_has_no_log(
     supervisor: Supervisor, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -442,6 +454,15 @@ def test_valkey_answers_ping_and_is_gone_afterwards(tmp_path: Path) -> None:
         port = port_of(url)
         assert said(port, "PING") == "+PONG"
     assert not answers(port)
+
+
+def test_valkey_comes_back_where_it_was(tmp_path: Path) -> None:
+    with valkey.running(tmp_path / "valkey") as url:
+        port = port_of(url)
+    with Supervisor(tmp_path / "log") as supervisor:
+        again = valkey.start(supervisor, tmp_path / "valkey", keep=False, port=port)
+        assert again == url
+        assert said(port, "PING") == "+PONG"
 
 
 def test_valkey_keeps_what_is_queued_only_where_it_is_told_to(tmp_path: Path) -> None:

@@ -39,6 +39,29 @@ def test_sending_the_form_twice_books_once(as_: As, october: Window, gerrit: Dem
     assert Backport.objects.count() == 1
 
 
+def test_a_retry_of_what_was_booked_asks_nobody_else(
+    as_: As, october: Window, gerrit: DemoGerrit
+) -> None:
+    sent = {**ANSWERS, "change": str(CIRRUS), "window": october.pk, "key": str(uuid4())}
+    first = as_("ada").post("/backports/new", sent)
+    gerrit.status = 500
+
+    again = as_("ada").post("/backports/new", sent)
+
+    assert again.status_code == 302
+    assert again["Location"] == first["Location"]
+
+
+@pytest.mark.parametrize("key", ["", "first", "\0"])
+def test_a_form_without_a_key_books_nothing(
+    as_: As, october: Window, gerrit: DemoGerrit, key: str
+) -> None:
+    sent = {**ANSWERS, "change": str(CIRRUS), "window": october.pk, "key": key}
+
+    assert as_("ada").post("/backports/new", sent).status_code == 422
+    assert not Backport.objects.exists()
+
+
 def test_an_answer_that_says_nothing_is_refused(
     as_: As, october: Window, gerrit: DemoGerrit
 ) -> None:
