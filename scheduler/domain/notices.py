@@ -25,7 +25,7 @@ class Circle(Enum):
     TOOK_ON = (Why.OWN, "you took on what a rule objected")
     OVERRIDERS = (Why.OWN, "you proposed or confirmed the override")
     ACCOUNT = (Why.OWN, "it is about your account")
-    ASKER = (Why.REVIEW, "you asked for it")
+    ASKER = (Why.REVIEW, "you asked the question")
     REVIEWERS = (Why.REVIEW, "it waits for a review that you may give")
     CONFIRMERS = (Why.REVIEW, "it waits for a second person, and you may be that")
     WATCHERS = (Why.WATCHED, "you watch it")

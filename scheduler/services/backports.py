@@ -15,7 +15,13 @@ from scheduler.domain.permissions import Act, may, require
 from scheduler.models import Backport, Change, Review, User, Watch, Window
 from scheduler.queries import OPEN_STATUSES
 from scheduler.services.events import record
-from scheduler.services.plans import end_lifting, replan_window, take_turn, void_approval
+from scheduler.services.plans import (
+    end_all_lifting,
+    end_lifting,
+    replan_window,
+    take_turn,
+    void_approval,
+)
 
 _SAYS_NOTHING = frozenset(
     {"", "none", "low", "n/a", "n.a", "na", "no", "nothing", "nowhere", "-", "?"}
@@ -182,6 +188,7 @@ def withdraw_backport(*, backport: Backport, by: User, fingerprint: str) -> Back
     backport.apply(Action.WITHDRAW, approved_content="")
     void_approval(backport, now)
     record(kind="backport.withdraw", actor=by, window=backport.window, backport=backport, at=now)
+    end_all_lifting(backport, now)
     replan_window(window=backport.window, now=now)
     return backport
 

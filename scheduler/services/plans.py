@@ -146,6 +146,18 @@ def end_lifting(
     )
 
 
+def end_all_lifting(backport: Backport, at: datetime) -> None:
+    """End all that people took on of what the rules say about a backport that is over."""
+    end_lifting(
+        backport,
+        [
+            *backport.acknowledgements.filter(ended_at__isnull=True),
+            *backport.overrides.filter(ended_at__isnull=True),
+        ],
+        at,
+    )
+
+
 def void_approval(backport: Backport, at: datetime) -> None:
     """End the approval in force of a backport, if there is one."""
     Review.objects.filter(backport=backport, decision="approve", voided_at__isnull=True).update(

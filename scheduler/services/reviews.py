@@ -21,7 +21,7 @@ from scheduler.queries import planned_now
 from scheduler.services.backports import read_again, require_current
 from scheduler.services.events import record
 from scheduler.services.fingerprints import content_of, fingerprint_of, told_content_of
-from scheduler.services.plans import replan_window, take_turn, void_approval
+from scheduler.services.plans import end_all_lifting, replan_window, take_turn, void_approval
 
 SHORTEST_ACKNOWLEDGEMENT = 10  # characters
 
@@ -390,6 +390,8 @@ def _decide(
     backport.apply(action, approved_content="")
     void_approval(backport, now)
     _write(backport, by, decision, reason)
+    if not backport.is_open:
+        end_all_lifting(backport, now)
     return _replanned(backport, now)
 
 

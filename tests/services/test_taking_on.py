@@ -276,3 +276,15 @@ def test_the_database_wants_two_others_as_well(
         )
     with pytest.raises(IntegrityError), transaction.atomic():
         Override.objects.filter(pk=override.pk).update(reason="Too short.")
+
+
+def test_what_was_taken_on_ends_with_the_backport(
+    long_task: Backport, rae: User, rel: User, dev: User
+) -> None:
+    override = confirm(propose(long_task, rae), rel)
+    reviews.veto_backport(
+        backport=long_task, by=dev, fingerprint=again(long_task), reason="The load is too high."
+    )
+    override.refresh_from_db()
+    assert override.ended_at is not None
+    assert Event.objects.order_by("seq").last().kind == "backport.end-lifting"  # type: ignore[union-attr]
