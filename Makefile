@@ -17,7 +17,7 @@ PRODUCTION := env -u SWAT_INSECURE_HTTP -u SWAT_DEMO -u SWAT_DATA_DIR DEBUG=0 \
 	SECRET_KEY="$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))')"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench lock
+.PHONY: help setup run test faults check bench lock
 .DELETE_ON_ERROR:
 
 help:  ## List what can be made
@@ -30,6 +30,9 @@ run: .venv/.runtime  ## Start everything on this machine with demo data; Ctrl-C 
 
 test: .venv/.dev  ## Run all tests on PostgreSQL, Valkey and Chromium (ARGS="-k word" goes to pytest)
 	@exec $(BIN)/python -m swat.embedded.test $(ARGS)
+
+faults: .venv/.dev  ## Kill web, worker and Redis, and see that nothing is lost or done twice
+	@exec $(BIN)/python -m swat.embedded.test tests/faults
 
 check: .venv/.dev  ## Format, lint, types, layers, templates, migrations and deployment settings
 	$(BIN)/ruff format --check .

@@ -14,7 +14,6 @@ from scheduler.domain.permissions import Act, require
 from scheduler.domain.policy.rules import RULES_BY_ID
 from scheduler.forms import ConfirmForm, OverrideForm, ReasonForm
 from scheduler.models import Backport, Override
-from scheduler.queries import OPEN_STATUSES
 from scheduler.services import reviews as services
 from scheduler.views.decisions import backport_of, decide
 from scheduler.views.http import PageRequest, page
@@ -105,14 +104,14 @@ def overrides(request: PageRequest) -> HttpResponse:
             (
                 "In force",
                 "No rule is overridden now.",
-                [one for one in rows if one.confirmed_at and _counts(one)],
+                [one for one in rows if one.confirmed_at and not one.ended_at],
             ),
             (
                 "Proposed",
                 "Nobody proposes to override a rule.",
-                [one for one in rows if not one.confirmed_at and _counts(one)],
+                [one for one in rows if not one.confirmed_at and not one.ended_at],
             ),
-            ("Past", "There is none yet.", [one for one in rows if not _counts(one)]),
+            ("Past", "There is none yet.", [one for one in rows if one.ended_at]),
         ),
         "most_shown": MOST_SHOWN if len(rows) == MOST_SHOWN else 0,
     }
@@ -123,17 +122,12 @@ def counts_by_rule() -> list[RuleCount]:
     """Return how often each rule was overridden, in the order of the policy."""
     confirmed = Override.objects.filter(confirmed_at__isnull=False)
     all_time, in_force = Counter[str](), Counter[str]()
-    for rule, ended_at, status in confirmed.values_list("rule", "ended_at", "backport__status"):
+    for rule, ended_at in confirmed.values_list("rule", "ended_at"):
         all_time[rule] += 1
-        in_force[rule] += ended_at is None and status in OPEN_STATUSES
+        in_force[rule] += ended_at is None
     known = [rule for rule in RULES_BY_ID if rule in all_time]
     others = sorted(all_time.keys() - set(known))  # rules that the policy had once
     return [RuleCount(rule, all_time[rule], in_force[rule]) for rule in (*known, *others)]
-
-
-def _counts(override: Override) -> bool:
-    """Tell whether an override still counts, or may: neither it nor its backport has ended."""
-    return override.ended_at is None and override.backport.is_open
 
 
 def _address(backport: Backport, rule: str) -> str:

@@ -1,7 +1,8 @@
 """`make test`: the whole suite on PostgreSQL, Valkey and Chromium, and its core again on SQLite.
 
-Arguments go to pytest; `-n0` among them runs one test at a time. Nothing is left behind: servers
-and their data live in a folder of this run.
+Arguments go to pytest; `-n0` among them runs one test at a time. Without any, the tests that kill
+servers are left to `make faults`. Nothing is left behind: servers and their data live in a folder
+of this run.
 """
 
 import os
@@ -69,24 +70,25 @@ def run_suites(
     """
     workers = [*WORKERS, f"--basetemp={folder / 'pytest'}"]
     coverage = [] if arguments else ["--cov"]
+    all_but_faults = [] if arguments else ["--ignore=tests/faults"]
     meanwhile = install is not None and not arguments
     if meanwhile:
         print("All tests but those with a browser, on PostgreSQL", flush=True)
-        status = pytest(supervisor, *workers, *coverage, "-m", "not browser")
+        status = pytest(supervisor, *workers, *coverage, *all_but_faults, "-m", "not browser")
         if status != 0:
             return status
     if browser := chromium.finish_install(supervisor, install):
         os.environ["SWAT_CHROMIUM"] = browser
     print("The tests with a browser" if meanwhile else "All tests, on PostgreSQL", flush=True)
-    selected = ["-m", "browser"] if meanwhile else [*coverage, *arguments]
-    status = pytest(supervisor, *workers, *selected)
+    selected = ["-m", "browser"] if meanwhile else coverage
+    status = pytest(supervisor, *workers, *all_but_faults, *selected, *arguments)
     if status != 0:
         return status
     print("Locking and constraints again, on SQLite", flush=True)
     os.environ["DATABASE_URL"] = f"sqlite:///{folder / 'swat.sqlite3'}"
     os.environ["SWAT_TEST_SQLITE"] = str(folder / "test.sqlite3")
     # Few tests: they take less time than workers would to start.
-    status = pytest(supervisor, workers[-1], *arguments, "-m", "both_databases")
+    status = pytest(supervisor, workers[-1], *all_but_faults, *arguments, "-m", "both_databases")
     return 0 if status == NO_TESTS else status
 
 
