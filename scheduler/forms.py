@@ -46,17 +46,21 @@ _MARKS = {
 class LineField(forms.CharField):
     """One line of free text; what must not be in it is shown, never stored as it came."""
 
-    def to_python(self, value: object) -> str:
-        """Return the text, cleaned; its length counts as it will be stored."""
-        return visible_line(super().to_python(value) or "")
-
-
-class ProseField(forms.CharField):
-    """Free text of several lines; what must not be in it is shown, never stored as it came."""
+    cleaned = staticmethod(visible_line)
 
     def to_python(self, value: object) -> str:
         """Return the text, cleaned; its length counts as it will be stored."""
-        return visible_prose(super().to_python(value) or "")
+        return self.cleaned(super().to_python(value) or "")
+
+    def prepare_value(self, value: object) -> object:
+        """Return what a form that is refused shows again: the text as it would be stored."""
+        return self.cleaned(value) if isinstance(value, str) else value
+
+
+class ProseField(LineField):
+    """The same, of several lines."""
+
+    cleaned = staticmethod(visible_prose)
 
 
 def _text(label: str, example: str, *, rows: int = 2, required: bool = True) -> ProseField:
@@ -284,7 +288,7 @@ class ReasonForm(forms.Form):
 class ReviewForm(forms.Form):
     """What a reviewer decides about exactly what they were shown."""
 
-    fingerprint = forms.CharField(max_length=64)
+    fingerprint = LineField(max_length=64)
     reason = ProseField(max_length=LONGEST_REASON, required=False)
     acknowledged = forms.MultipleChoiceField(required=False)
 
@@ -312,7 +316,7 @@ class ReviewForm(forms.Form):
 class AnswerForm(forms.Form):
     """How two changes belong together."""
 
-    plan_fingerprint = forms.CharField(max_length=64)
+    plan_fingerprint = LineField(max_length=64)
     low = forms.IntegerField(min_value=1)
     high = forms.IntegerField(min_value=1)
     answer = forms.ChoiceField(
@@ -322,7 +326,7 @@ class AnswerForm(forms.Form):
         choices=[(word, word) for word in ("nothing", "degraded", "outage")], required=False
     )
     reason = ProseField(max_length=LONGEST_REASON, required=False)
-    back = forms.CharField(required=False)
+    back = LineField(required=False)
 
     def clean(self) -> dict[str, Any]:
         """An order needs to say what breaks while only the first is live."""
@@ -342,7 +346,7 @@ class ProfileForm(forms.Form):
         help_text="Pages show UTC, and the time in this zone beside it.",
         error_messages={"invalid_choice": "There is no such time zone; choose one of the list."},
     )
-    nick = forms.CharField(
+    nick = LineField(
         label="Nick in chat", help_text="Such as: ada_l", max_length=100, required=False
     )
     mail_own = forms.BooleanField(label="what I requested, own or uploaded", required=False)
@@ -381,7 +385,7 @@ class RolesForm(forms.Form):
 class OtherNameForm(forms.Form):
     """Another name of somebody."""
 
-    name = forms.CharField(
+    name = LineField(
         label="Another name",
         help_text="An account here, or a name in the review system, such as: ada-wmde",
         max_length=150,
@@ -398,7 +402,7 @@ def time_zones() -> list[str]:
 class ReplyForm(forms.Form):
     """What a requester answers a reviewer, who was shown this."""
 
-    fingerprint = forms.CharField(max_length=64)
+    fingerprint = LineField(max_length=64)
     reply = ProseField(
         max_length=LONGEST, error_messages={"required": "Write the answer; the reviewer reads it."}
     )
@@ -407,10 +411,8 @@ class ReplyForm(forms.Form):
 class HandOverForm(forms.Form):
     """To whom a backport is handed over: an account by its name, whatever its case."""
 
-    fingerprint = forms.CharField(max_length=64)
-    to = forms.CharField(
-        max_length=150, error_messages={"required": "Say to whom it is handed over."}
-    )
+    fingerprint = LineField(max_length=64)
+    to = LineField(max_length=150, error_messages={"required": "Say to whom it is handed over."})
 
     def clean_to(self) -> User:
         """Return the person."""
@@ -425,13 +427,13 @@ class HandOverForm(forms.Form):
 class ConfirmForm(forms.Form):
     """What somebody confirms: that they were shown this."""
 
-    fingerprint = forms.CharField(max_length=64)
+    fingerprint = LineField(max_length=64)
 
 
 class OverrideForm(forms.Form):
     """Which rule is overridden, for what was shown, and why."""
 
-    fingerprint = forms.CharField(max_length=64)
+    fingerprint = LineField(max_length=64)
     rule = forms.ChoiceField(choices=[(rule, rule) for rule in RULES_BY_ID])
     reason = ProseField(max_length=LONGEST_REASON)
 

@@ -33,6 +33,8 @@ from scheduler.domain.changes import Change, ChangedFile, ChangeStatus, FileStat
 # Before every JSON body, so that no browser runs it as a script.
 PREFIX = b")]}'\n"
 
+PLACE_LIMIT = 255  # characters of a project or a branch, as its column
+PERSON_LIMIT = 150  # characters of who somebody is, as the column
 SUBJECT_LIMIT = 300  # characters, as the next two
 MESSAGE_LIMIT = 64_000
 DIFF_LIMIT = 400_000
@@ -51,6 +53,7 @@ def _text(value: object) -> object:
 Line = Annotated[str, BeforeValidator(_line)]
 Text = Annotated[str, BeforeValidator(_text)]
 Name = Annotated[str, BeforeValidator(_line), Field(min_length=1, max_length=1000)]
+Place = Annotated[str, BeforeValidator(_line), Field(min_length=1, max_length=PLACE_LIMIT)]
 Path = Annotated[str, BeforeValidator(_line), Field(min_length=1, max_length=4000)]
 Number = Annotated[int, Field(ge=1, le=999_999_999)]
 Lines = Annotated[int, Field(ge=0, le=2**31)]
@@ -79,7 +82,7 @@ class Account(_Part):
     def known_as(self) -> str:
         """The account name, or the best there is to tell people apart."""
         number = "" if self.account_id is None else f"account {self.account_id}"
-        return shortened(self.username or self.name or number, SUBJECT_LIMIT)
+        return shortened(self.username or self.name or number, PERSON_LIMIT)
 
 
 class _Vote(_Part):
@@ -151,8 +154,8 @@ class ChangeAnswer(_Part):
     """A change with its current patch set."""
 
     number: Annotated[Number, Field(alias="_number")]
-    project: Name
-    branch: Name
+    project: Place
+    branch: Place
     change_id: ChangeId
     subject: Line
     status: Literal["NEW", "MERGED", "ABANDONED"]

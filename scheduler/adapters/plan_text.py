@@ -2,13 +2,18 @@
 
 from collections.abc import Iterator
 
+from scheduler.adapters.cleaning import visible_line
 from scheduler.domain.changes import ChangeSet
 from scheduler.domain.planning.plan import Plan, PlanInput
 
 
 def plan_text(given: PlanInput, plan: Plan) -> str:
-    """Return the queue and everything that explains it, as plain text."""
-    return "\n".join(_lines(given, plan)) + "\n"
+    """Return the queue and everything that explains it, as plain text.
+
+    A document may come from anybody: what is in it makes no line of its own, and no terminal obeys
+    it.
+    """
+    return "".join(f"{visible_line(line)}\n" for line in _lines(given, plan))
 
 
 def _lines(given: PlanInput, plan: Plan) -> Iterator[str]:

@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from scheduler.actors import UNPROTECTED, needs_second_factor
+from scheduler.adapters.cleaning import visible_prose
 from scheduler.models import User
 
 register = template.Library()
@@ -183,8 +184,8 @@ def ago(value: datetime) -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
-def sent(context: Context, pk: int, *names: str) -> Any:  # noqa: ANN401 - as Django's own
-    """Return what was typed into a form that was refused, to be shown in it again.
+def sent(context: Context, pk: int, *names: str) -> dict[str, str]:
+    """Return what was typed into a form that was refused, cleaned, to be shown in it again.
 
     Args:
         context: of the page.
@@ -194,7 +195,9 @@ def sent(context: Context, pk: int, *names: str) -> Any:  # noqa: ANN401 - as Dj
     request = context.get("request")
     match = getattr(request, "resolver_match", None)
     is_this = match is not None and match.url_name in names and match.kwargs.get("pk") == pk
-    return request.POST if request and is_this and context.get("refusal") else {}
+    if not (request and is_this and context.get("refusal")):
+        return {}
+    return {name: visible_prose(value) for name, value in request.POST.items()}
 
 
 @register.filter

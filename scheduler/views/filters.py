@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from urllib.parse import urlencode
 
+from scheduler.adapters.cleaning import visible_line
 from scheduler.domain.backports import Urgency
 from scheduler.views.waiting import Waiting, Why
 
@@ -76,7 +77,7 @@ FILTERS = (
 
 def chosen_in(query: Mapping[str, str]) -> Chosen:
     """Return what an address asks to narrow by."""
-    return {one.name: query[one.name] for one in FILTERS if query.get(one.name)}
+    return {one.name: visible_line(query[one.name]) for one in FILTERS if query.get(one.name)}
 
 
 def narrowed(items: Sequence[Waiting], chosen: Chosen) -> tuple[Waiting, ...]:

@@ -66,7 +66,9 @@ def answered_before(request: PageRequest) -> str:
 
 def local_address(request: HttpRequest, wanted: str, *, otherwise: str) -> str:
     """Return where somebody wants to go next if that is an address of ours, else another one."""
-    ours = len(wanted) <= LONGEST_ADDRESS and url_has_allowed_host_and_scheme(
+    # What does not begin with a slash is no address to `redirect`, but perhaps the name of a view.
+    ours = wanted.startswith("/") and len(wanted) <= LONGEST_ADDRESS
+    ours = ours and url_has_allowed_host_and_scheme(
         wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
     return wanted if ours else otherwise

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from scheduler.actors import actor_of, names_of, roles_of
+from scheduler.adapters.cleaning import visible_line
 from scheduler.domain.permissions import Act, Role, require
 from scheduler.forms import OtherNameForm, RolesForm
 from scheduler.models import Event, OtherName, User
@@ -27,7 +28,7 @@ LIST, ONE = "scheduler/people/people.html", "scheduler/people/person.html"
 def people(request: PageRequest) -> HttpResponse:
     """List the accounts, for release engineers."""
     require(actor_of(request.user), Act.MANAGE_PEOPLE)
-    sought = request.GET.get("q", "").strip()
+    sought = visible_line(request.GET.get("q", "").strip())
     found = _accounts()
     if sought:
         found = found.filter(
@@ -107,7 +108,7 @@ def add_name(request: PageRequest, pk: int) -> HttpResponse:
 @require_POST
 def remove_name(request: PageRequest, pk: int) -> HttpResponse:
     """Take back another name of somebody."""
-    name = request.POST.get("name", "")
+    name = visible_line(request.POST.get("name", ""))  # as it was added
     return _do(
         request, pk, lambda one: services.remove_other_name(person=one, by=request.user, name=name)
     )

@@ -8,6 +8,7 @@ from typing import cast
 
 from django.core.management.base import BaseCommand
 
+from scheduler.adapters.cleaning import visible_line
 from scheduler.adapters.plan_document import ERROR_FORMAT, UnusableDocument, parse, render
 from scheduler.adapters.plan_text import plan_text
 from scheduler.domain.errors import UnsafeQueue
@@ -58,7 +59,7 @@ class Command(BaseCommand):
         self.stdout.write(text.encode("utf-8", "replace").decode(), ending="")
 
     def _refuse(self, file: str, problem: UnusableDocument, *, several: bool, text: bool) -> None:
-        message = f"{file}: {problem}".encode("ascii", "backslashreplace").decode()
+        message = visible_line(f"{file}: {problem}").encode("ascii", "backslashreplace").decode()
         self.stderr.write(" ".join(message.split()))
         if several and not text:
             line = {
