@@ -184,7 +184,7 @@ def ago(value: datetime) -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
-def sent(context: Context, pk: int, *names: str) -> dict[str, str]:
+def sent(context: Context, pk: int, *names: str) -> QueryDict:
     """Return what was typed into a form that was refused, cleaned, to be shown in it again.
 
     Args:
@@ -195,15 +195,17 @@ def sent(context: Context, pk: int, *names: str) -> dict[str, str]:
     request = context.get("request")
     match = getattr(request, "resolver_match", None)
     is_this = match is not None and match.url_name in names and match.kwargs.get("pk") == pk
-    if not (request and is_this and context.get("refusal")):
-        return {}
-    return {name: visible_prose(value) for name, value in request.POST.items()}
+    typed = QueryDict(mutable=True)
+    if request and is_this and context.get("refusal"):
+        for name, values in request.POST.lists():
+            typed.setlist(name, [visible_prose(value) for value in values])
+    return typed
 
 
 @register.filter
-def values_of(typed: Any, name: str) -> list[str]:  # noqa: ANN401 - what `sent` returned
+def values_of(typed: QueryDict, name: str) -> list[str]:
     """Return every value of a field of a form that was refused, such as the boxes ticked."""
-    return typed.getlist(name) if isinstance(typed, QueryDict) else []
+    return typed.getlist(name)
 
 
 @register.filter
