@@ -1,4 +1,4 @@
-"""What plans are made from: a constant number of queries for any number of backports."""
+"""What plans are made from: as many queries for 30 backports as for 3, one more for each link."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
