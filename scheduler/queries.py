@@ -69,6 +69,7 @@ def plan_input_of(window: Window, backports: Sequence[Backport], now: datetime) 
         production=production_at(moment),
         freezes=freezes_during(window),
         statements=statements,
+        gone=window.minutes_gone(now),
     )
 
 

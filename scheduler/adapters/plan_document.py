@@ -347,6 +347,7 @@ def _plan_input(document: _Document) -> PlanInput:
             for s in document.statements
         ),
         order=tuple(tuple(step) for step in document.order) if document.order else None,
+        gone=window.minutes_gone(now),
     )
 
 

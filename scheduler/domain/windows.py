@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from math import ceil
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,10 @@ class Window:
     def at(self, minute: int) -> datetime:
         """Return the moment this many minutes after the start."""
         return self.start + timedelta(minutes=minute)
+
+    def minutes_gone(self, now: datetime) -> int:
+        """Return how many of its minutes are over, a begun one counting whole; 0 before it."""
+        return max(ceil((now - self.start) / timedelta(minutes=1)), 0)
 
 
 class FreezeScope(StrEnum):

@@ -32,10 +32,11 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How much a window holds: its own length, and the policy's numbers."""
+    """How much a window holds: its own length, what is over of it, and the policy's numbers."""
 
     numbers: Numbers
     window: Window
+    gone: int = 0
 
 
 def minutes_of(members: Iterable[Change], numbers: Numbers) -> int:
@@ -62,7 +63,7 @@ def fit(
     """
     result = Fit()
     used_slots = 0
-    minute = 0
+    minute = room.gone
     numbers = room.numbers
     length = room.window.minutes
 
@@ -79,8 +80,14 @@ def fit(
                 f"and it takes {slots}: book the next window."
             )
         if minute > numbers.last_start_minute or minute + minutes > length:
+            # Once the window has begun the minute moves on, and only news are said in new words.
+            would = (
+                f"The window has begun, and it would start too late to take {minutes} minutes"
+                if room.gone
+                else f"It would start {minute} minutes into the window and take {minutes}"
+            )
             found["out-of-time"] = Objection(
-                f"It would start {minute} minutes into the window and take {minutes}; no step "
+                f"{would}; no step "
                 f"starts after minute {numbers.last_start_minute} or ends after minute {length:g}."
             )
         return found

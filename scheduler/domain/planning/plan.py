@@ -33,6 +33,7 @@ class PlanInput:
         now: the moment of planning, UTC.
         backports: in booking order, one per change.
         order: an order that somebody proposes, to be judged; it does not change the plan.
+        gone: minutes of the window that are over: no step starts before them.
     """
 
     now: datetime
@@ -44,6 +45,7 @@ class PlanInput:
     freezes: tuple[Freeze, ...] = ()
     statements: tuple[Statement, ...] = ()
     order: tuple[tuple[int, ...], ...] | None = None
+    gone: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ class _Planning:
         self._keep_out_what_needs_them()
         going = frozenset(number for number in self.numbers if number not in self.out)
         order = deploy_order(going, self.edges, self.backports, self.changes)
-        room = Room(self.given.numbers, self.given.window)
+        room = Room(self.given.numbers, self.given.window, self.given.gone)
         fitted = fit(order, self.edges, self.backports, self.changes, room)
         for found in fitted.findings:
             self.findings[found.change].append(found)
