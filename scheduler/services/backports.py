@@ -90,6 +90,7 @@ def submit_backports(
     backports = []
     for change in changes:
         backport = _create(change, window, requester, answers, now)
+        change.refresh_from_db(fields=["patch_set"])  # Gerrit may just have told
         record(
             kind="backport.submit",
             actor=requester,

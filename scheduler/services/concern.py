@@ -164,6 +164,13 @@ def _who_may(act: Act) -> Callable[[Event], Iterable[User]]:
     return find
 
 
+def _reviewers(event: Event) -> Iterable[User]:
+    """Return who may review it; nobody yet if Gerrit had not told about the change by then."""
+    if event.kind == "backport.submit" and event.payload.get("patch_set") == 0:
+        return []
+    return _who_may(Act.APPROVE)(event)
+
+
 def _deployers(event: Event) -> Iterable[User]:
     return event.window.deployers.all() if event.window else []
 
@@ -179,7 +186,7 @@ _PEOPLE: Mapping[Circle, Callable[[Event], Iterable[User]]] = {
     Circle.OVERRIDERS: _overriders,
     Circle.ACCOUNT: _named("person"),
     Circle.ASKER: _asker,
-    Circle.REVIEWERS: _who_may(Act.APPROVE),
+    Circle.REVIEWERS: _reviewers,
     Circle.CONFIRMERS: _who_may(Act.CONFIRM_OVERRIDE),
     Circle.WATCHERS: _watchers,
     Circle.PAIR_WATCHERS: _pair_watchers,

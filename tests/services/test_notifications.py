@@ -18,8 +18,13 @@ from pytest_django.fixtures import Settings
 from scheduler.domain.statements import OnlyFirst, StatementKind
 from scheduler.models import Backport, Delivery, Event, Notification, User, Watch, Window
 from scheduler.queries import newest_plan
-from scheduler.services.backports import amend_backport, hand_over_backport, withdraw_backport
-from scheduler.services.changes import store_changes
+from scheduler.services.backports import (
+    amend_backport,
+    hand_over_backport,
+    submit_backport,
+    withdraw_backport,
+)
+from scheduler.services.changes import expect_change, store_changes
 from scheduler.services.events import record
 from scheduler.services.notifications import (
     LEASE,
@@ -95,6 +100,32 @@ def test_a_new_backport_is_told_to_those_who_may_approve_it(
 ) -> None:
     make_backport(window, ada)
     assert told_of_new() == {("rae", "review"), ("rel", "review")}
+
+
+def test_reviewers_hear_of_a_change_once_it_is_known(
+    ada: User, rae: User, rel: User, window: Window
+) -> None:
+    submit_backport(
+        change=expect_change(number=77), window=window, requester=ada, answers=answers()
+    )
+    assert told_of_new() == set()
+
+    store_changes(fetched=[fetched(77, owner="rae")], at=timezone.now())
+    assert told_of_new() == {("ada", "own"), ("rel", "review")}
+
+    store_changes(fetched=[fetched(77, owner="rae", subject="Other")], at=timezone.now())
+    assert told_of_new() == set()
+
+
+def test_what_became_known_before_it_was_told_of_is_told_once(
+    ada: User, rae: User, window: Window
+) -> None:
+    submit_backport(
+        change=expect_change(number=77), window=window, requester=ada, answers=answers()
+    )
+    store_changes(fetched=[fetched(77)], at=timezone.now())
+    assert told_of_new() == {("ada", "own"), ("rae", "review")}
+    assert Notification.objects.filter(recipient=rae).count() == 1
 
 
 def test_nobody_is_asked_to_review_their_own_work(ada: User, rae: User, window: Window) -> None:
