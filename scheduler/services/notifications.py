@@ -45,8 +45,7 @@ def deliver_events(*, at: datetime, limit: int = 500) -> int:
     """
     undelivered = (
         Event.objects.filter(delivery__isnull=True)
-        .select_related("actor", "window", "backport__requester", "backport__change")
-        .select_related("backport__edited_by")
+        .select_related("actor", "window")
         .order_by("seq")
     )
     return sum(_deliver(event, at) for event in undelivered[:limit])

@@ -238,6 +238,50 @@ def test_who_wants_none_or_can_get_none_is_not_told(
     assert told_of_new() == set()
 
 
+def test_who_requested_it_when_it_happened_is_told_of_it(
+    booked: Backport, ada: User, rae: User, dev: User, rel: User
+) -> None:
+    approve(booked, rae)
+    hand_over_backport(by=rel, to=dev, **current(booked))  # type: ignore[arg-type]
+    hand_over_backport(by=rel, to=ada, **current(booked))  # type: ignore[arg-type]
+    hand_over_backport(by=rel, to=dev, **current(booked))  # type: ignore[arg-type]
+    deliver_events(at=timezone.now())
+
+    told = Notification.objects.filter(event__kind="backport.approve").select_related("recipient")
+    assert [one.recipient for one in told] == [ada]
+    assert "You get this because you requested it." in str(mail_of(told[0]).body)
+
+
+def test_who_could_review_it_when_it_was_asked_for_is_told_of_that(
+    ada: User, rae: User, rel: User, window: Window
+) -> None:
+    booked = make_backport(window, ada)
+    hand_over_backport(by=rel, to=rae, **current(booked))  # type: ignore[arg-type]
+    deliver_events(at=timezone.now())
+
+    told = Notification.objects.filter(event__kind="backport.submit")
+    assert {one.recipient.username for one in told} == {"rae", "rel"}
+
+
+def test_who_was_in_the_queue_when_it_was_locked_is_told_though_it_left_since(
+    booked: Backport, window: Window, rae: User, dev: User, rel: User
+) -> None:
+    approve(booked, rae)
+    plan = newest_plan(window)
+    assert plan is not None
+    lock_window(window=window, by=dev, plan_fingerprint=plan.fingerprint)
+    hand_over_backport(by=rel, to=rel, **current(booked))  # type: ignore[arg-type]
+    withdraw_backport(by=rel, **current(booked))  # type: ignore[arg-type]
+    unlock_window(window=window, by=rel, reason="Late news.")
+    deliver_events(at=timezone.now())
+
+    told = Notification.objects.filter(why="own").values_list("event__kind", "recipient__username")
+    assert ("window.lock", "ada") in told
+    assert not [row for row in told if row[0] == "window.unlock"]
+    left = Notification.objects.filter(event__kind="backport.withdraw", why="window")
+    assert [one.recipient for one in left] == [dev]  # it was locked then
+
+
 def test_who_does_not_want_one_reason_is_told_for_the_next(
     booked: Backport, ada: User, rae: User
 ) -> None:
