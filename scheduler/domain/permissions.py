@@ -59,6 +59,7 @@ class Act(StrEnum):
     LOCK_WINDOW = "lock-window"
     UNLOCK_WINDOW = "unlock-window"
     MANAGE_PEOPLE = "manage-people"
+    LOOK_AFTER_MAIL = "look-after-mail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,7 @@ PERMITS: Mapping[Act, Permit] = {
     Act.LOCK_WINDOW: Permit(_DEPLOYING),
     Act.UNLOCK_WINDOW: Permit(_DEPLOYING),
     Act.MANAGE_PEOPLE: Permit(frozenset({Role.RELEASE_ENGINEER})),
+    Act.LOOK_AFTER_MAIL: Permit(frozenset({Role.RELEASE_ENGINEER})),
 }
 
 _DEEDS: Mapping[Act, str] = {
@@ -158,6 +160,7 @@ _DEEDS: Mapping[Act, str] = {
     Act.LOCK_WINDOW: "lock a window",
     Act.UNLOCK_WINDOW: "unlock a window",
     Act.MANAGE_PEOPLE: "manage people",
+    Act.LOOK_AFTER_MAIL: "look after the mail",
 }
 
 _OWN = {

@@ -17,6 +17,7 @@ from scheduler.forms import OtherNameForm, RolesForm
 from scheduler.models import Backport, Event, OtherName, User
 from scheduler.queries import OPEN_STATUSES
 from scheduler.services import people as services
+from scheduler.services.notifications import unsent
 from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, page
 from scheduler.views.signing_in import again_address, recently_authenticated
 
@@ -43,6 +44,7 @@ def people(request: PageRequest) -> HttpResponse:
         "sought": sought,
         "rows": [(user, sorted(roles_of(user))) for user in rows[:MOST]],
         "most": MOST if len(rows) > MOST else 0,
+        "mail_waiting": unsent().count(),
     }
     return page(request, LIST, context)
 

@@ -97,6 +97,7 @@ def test_no_page_about_people_has_accessibility_findings(
     for address in (
         "/people/",
         f"/people/{ada.pk}",
+        "/mail/",
         "/profile",
         "/profile/password",
         "/profile/second-factor",

@@ -33,6 +33,7 @@ veto              PE    -          -              SNAQ
 lock-window       PE    -          -              any
 unlock-window     PE    -          -              any
 manage-people     E     -          -              any
+look-after-mail   E     -          -              any
 """
 ROLES = {"D": "developer", "R": "reviewer", "P": "deployer", "E": "release-engineer"}
 STATUSES = {
