@@ -364,7 +364,7 @@ def test_a_mail_says_what_by_whom_when_why_and_where(owed: Notification, ada: Us
 def test_what_a_person_wrote_is_quoted(booked: Backport, rae: User) -> None:
     Notification.objects.all().delete()
     decline_backport(
-        reviewer=rae,
+        by=rae,
         reason="No.\nhttps://evil.example/\x1b[31m\n-- \nYou get this because",
         **current(booked),  # type: ignore[arg-type]
     )
