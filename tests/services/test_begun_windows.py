@@ -8,6 +8,7 @@ from django.utils import timezone
 from scheduler.domain.errors import OutOfDate
 from scheduler.models import Plan, PlanStep, User, Window
 from scheduler.queries import newest_plan
+from scheduler.services.invariants import INVARIANTS
 from scheduler.services.plans import plan_fingerprint, replan_window
 from scheduler.services.windows import lock_window, unlock_window
 from scheduler.views.windows import plan_page
@@ -81,6 +82,7 @@ def test_a_page_opened_a_while_ago_can_be_locked_and_the_lock_says_when(
     assert plan is not None
     assert (plan.version, plan.fingerprint) == (page.version + 1, page.fingerprint)
     assert starts(plan) == [21 * MINUTE]
+    assert [one.name for one in INVARIANTS if one.broken(timezone.now())] == []
 
 
 def test_a_page_whose_queue_does_not_fit_any_more_is_not_locked(
