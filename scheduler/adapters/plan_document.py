@@ -451,7 +451,7 @@ def render(plan: Plan) -> dict[str, Any]:
                 "changes": list(step.changes),
                 "starts": time_text(step.starts),
                 "minutes": step.minutes,
-                "because": [asdict(because) for because in step.because],
+                "because": [because._asdict() for because in step.because],
             }
             for step in plan.queue
         ],

@@ -59,13 +59,15 @@ class Question:
 
 def bugs(change: Change) -> tuple[str, ...]:
     """Return the tasks that a change is about, each once."""
+    if "bug:" not in change.message.lower():
+        return ()
     return tuple(dict.fromkeys(task.upper() for task in _BUG.findall(change.message)))
 
 
 def mentioned_ids(change: Change) -> tuple[str, ...]:
     """Return the Change-Ids that a message names in prose, folded, perhaps abbreviated."""
     named = {"I" + digits.lower() for digits in _MENTIONED.findall(change.message)}
-    if named <= {change.key, *change.depends_on}:
+    if named.issubset((change.key, *change.depends_on)):
         return ()
     prose = "\n".join(
         line
@@ -110,13 +112,16 @@ def _same_bug(by_number: dict[int, Change]) -> Iterator[tuple[tuple[int, int], E
 
 
 def _mentions(by_number: dict[int, Change]) -> Iterator[tuple[tuple[int, int], Evidence]]:
+    mentions = {n: ids for n in sorted(by_number) if (ids := mentioned_ids(by_number[n]))}
+    if not mentions:
+        return
     starting: dict[str, list[Change]] = {}
     for number in sorted(by_number):
         change = by_number[number]
         starting.setdefault(change.key[:_SHORTEST_MENTION], []).append(change)
     told = set()
-    for number in sorted(by_number):
-        for mentioned in mentioned_ids(by_number[number]):
+    for number, ids in mentions.items():
+        for mentioned in ids:
             for other in starting.get(mentioned[:_SHORTEST_MENTION], ()):
                 low, high = sorted((number, other.number))
                 if other.key.startswith(mentioned) and low != high and (low, high) not in told:
