@@ -10,6 +10,9 @@ MAIN_BRANCHES = frozenset({"master", "main"})
 RELEASE_BRANCH_PREFIX = "wmf/"
 CONFIG_PROJECT = "operations/mediawiki-config"
 
+_UNREAD = '"'
+_LONGEST_UNREAD = 60  # characters of a footer that nobody can read
+
 CHANGE_ID = re.compile(r"I[0-9a-f]{40}\Z", re.IGNORECASE)
 _CHANGE_ID_LENGTH = 41
 _BLANK_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
@@ -143,17 +146,18 @@ class Change:
         """What its `Depends-On` footers name, each once, in order: Change-Ids or numbers.
 
         A Change-Id is folded and may be abbreviated to seven digits or more; an address of the
-        review server is reduced to its change number.
+        review server is reduced to its change number. A footer in which nothing can be read is
+        kept as it is, in quotation marks: it names a change, and nobody knows which.
         """
         if _DEPENDS_ON not in self.message.lower():
             return ()
         named = [
-            _depends_on_reference(word)
+            reference
             for line in _footer_lines(self.message)
             if line[: len(_DEPENDS_ON)].lower() == _DEPENDS_ON
-            for word in line[len(_DEPENDS_ON) :].replace(",", " ").split()
+            for reference in _depends_on_references(line[len(_DEPENDS_ON) :].strip())
         ]
-        return tuple(dict.fromkeys([reference for reference in named if reference]))
+        return tuple(dict.fromkeys(named))
 
     @property
     def touches_l10n(self) -> bool:
@@ -215,12 +219,24 @@ def _footer_lines(message: str) -> list[str]:
     return [line.strip() for line in paragraphs[-1]]
 
 
-def _depends_on_reference(value: str) -> str | None:
-    if _DEPENDS_ON_ID.match(value):
-        return folded_change_id(value)
-    if match := _DEPENDS_ON_URL.match(value):
+def _depends_on_references(value: str) -> list[str]:
+    """Return what the value of one footer names."""
+    read = [_depends_on_reference(word) for word in value.replace(",", " ").split()]
+    found = [reference for reference in read if reference]
+    return found if found or not value else [f"{_UNREAD}{value[:_LONGEST_UNREAD]}{_UNREAD}"]
+
+
+def _depends_on_reference(word: str) -> str | None:
+    if _DEPENDS_ON_ID.match(word):
+        return folded_change_id(word)
+    if match := _DEPENDS_ON_URL.match(word):
         return str(int(match[1]))
     return None
+
+
+def is_unread(reference: str) -> bool:
+    """Return whether a reference of a `Depends-On` footer names nothing that can be looked up."""
+    return reference.startswith(_UNREAD)
 
 
 class ChangeSet:
@@ -251,6 +267,8 @@ class ChangeSet:
 
     def named(self, reference: str) -> tuple[Change, ...]:
         """Return every change that a `Depends-On` value names, by number; empty if none is."""
+        if is_unread(reference):
+            return ()
         if not reference.startswith("I"):
             change = self._by_number.get(int(reference))
             return (change,) if change is not None else ()

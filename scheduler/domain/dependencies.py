@@ -231,9 +231,8 @@ class Dependencies:
                 if viewer in self._requested and needed not in self._requested:
                     known = {target for _, target, _ in self._local.get(viewer, ())}
                     if self._changes[needed] not in known:
-                        self._judge_state(
-                            self._changes[viewer], self._changes[needed], must_be_booked=True
-                        )
+                        link = Link(self._changes[needed], relevant=True)
+                        self._judge(self._changes[viewer], link)
 
     def problems(self) -> dict[int, tuple[Problem, ...]]:
         """Return what is wrong at or below each requested change that has such a problem.

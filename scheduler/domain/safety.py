@@ -124,7 +124,7 @@ class Judge:
                     found.append(_Need("dependency", number, needed.number))
         for said in self._about.get(number, ()):
             other = said.then if said.first == number else said.first
-            if other in live or self._runs(other):
+            if other in live or self._is_already_there(change, self._changes[other]):
                 continue
             if said.kind is StatementKind.TOGETHER:
                 found.append(_Need("together", number, other))
@@ -239,7 +239,7 @@ class Judge:
                 and said.only_first is OnlyFirst.OUTAGE
                 and said.first in live
                 and said.then not in live
-                and not self._runs(said.then)
+                and not self._is_already_there(self._changes[said.first], self._changes[said.then])
             ):
                 accepted = "unsafe-first-step" in self._overridden.get(said.first, frozenset())
                 text = f"{self._changes[said.first]} alone was said to be an outage"

@@ -15,7 +15,10 @@ SAME_BUG_POINTS = 3
 MENTION_POINTS = 4
 ASK_FROM = 3
 
-_BUG = re.compile(r"^[ \t]*Bug:[ \t]*(T[1-9][0-9]{0,9})[ \t]*$", re.MULTILINE | re.IGNORECASE)
+_BUG = re.compile(
+    r"^[ \t]*Bug:[ \t]*(T[1-9][0-9]{0,9}(?:[ \t]*,[ \t]*T[1-9][0-9]{0,9}){0,99})[ \t]*$",
+    re.MULTILINE | re.IGNORECASE,
+)
 # What comes before it is looked at last: so the search leaps from one letter I to the next.
 _MENTIONED = re.compile(r"[Ii](?<![0-9A-Za-z].)([0-9A-Fa-f]{7,40})(?![0-9A-Za-z])")
 _SHORTEST_MENTION = 8
@@ -61,7 +64,8 @@ def bugs(change: Change) -> tuple[str, ...]:
     """Return the tasks that a change is about, each once."""
     if "bug:" not in change.message.lower():
         return ()
-    return tuple(dict.fromkeys(task.upper() for task in _BUG.findall(change.message)))
+    named = [task for tasks in _BUG.findall(change.message) for task in tasks.split(",")]
+    return tuple(dict.fromkeys(task.strip().upper() for task in named))
 
 
 def mentioned_ids(change: Change) -> tuple[str, ...]:
