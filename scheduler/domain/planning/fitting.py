@@ -39,14 +39,18 @@ class Room:
     gone: int = 0
 
 
-def minutes_of(members: Iterable[Change], numbers: Numbers) -> int:
-    """Return what a step takes: the sum of its members, and the long build once."""
-    total = 0
+def cost_of(members: Iterable[Change], numbers: Numbers) -> tuple[int, int]:
+    """Return the slots and minutes of a step: the sum of its members, and the long build once."""
+    slots = minutes = 0
     l10n = False
     for change in members:
-        total += numbers.beta_only_minutes if change.is_beta_only else numbers.minutes_per_patch
-        l10n = l10n or change.touches_l10n
-    return total + numbers.l10n_extra_minutes if l10n else total
+        if change.is_beta_only:
+            minutes += numbers.beta_only_minutes
+        else:
+            slots += 1
+            minutes += numbers.minutes_per_patch
+            l10n = l10n or change.touches_l10n
+    return slots, minutes + numbers.l10n_extra_minutes if l10n else minutes
 
 
 def fit(
@@ -68,11 +72,9 @@ def fit(
     length = room.window.minutes
 
     def cost(step: tuple[int, ...]) -> tuple[int, int]:
-        members = [changes[number] for number in step]
-        return sum(not change.is_beta_only for change in members), minutes_of(members, numbers)
+        return cost_of([changes[number] for number in step], numbers)
 
-    def lacks(step: tuple[int, ...]) -> dict[str, Objection]:
-        slots, minutes = cost(step)
+    def lacks(slots: int, minutes: int) -> dict[str, Objection]:
         found = {}
         if slots and used_slots + slots > numbers.max_patches:
             found["over-capacity"] = Objection(
@@ -93,10 +95,15 @@ def fit(
         return found
 
     for bundle in order:
-        step = _without_overflow(bundle, edges, backports, result, lacks)
-        if not step:
-            continue
+        step = bundle
         slots, minutes = cost(step)
+        if result.overflow or lacks(slots, minutes):
+            step = _without_overflow(
+                bundle, edges, backports, result, lambda staying: lacks(*cost(staying))
+            )
+            if not step:
+                continue
+            slots, minutes = cost(step)
         result.steps.append((step, minute, minutes))
         used_slots += slots
         minute += minutes
@@ -125,7 +132,7 @@ def _without_overflow(
             result.overflow.add(number)
 
     for number in bundle:
-        needs = [first for first in edges.firsts.get(number, ()) if first in result.overflow]
+        needs = [first for first in edges.needed_by(number) if first in result.overflow]
         if needs:
             remove(number, NOT_IN_QUEUE, waits_for(needs, changes_word="does not fit"))
     _with_mates(staying, out, told, remove)
