@@ -208,7 +208,17 @@ def _require_bookable(by: User, window: Window | None, now: datetime) -> None:
     if window is not None and window.is_over(now):
         raise Refused("This window is over; choose a coming one.")
     if window is not None and window.is_locked:
-        raise Refused("This window is locked; choose another one, or ask its deployers.")
+        raise Refused(
+            f"This window is locked; choose another one, or {_way_to_unlock(by, window)}."
+        )
+
+
+def _way_to_unlock(by: User, window: Window) -> str:
+    """Return what this person can do about a lock."""
+    if may(actor_of(by), Act.UNLOCK_WINDOW):
+        return "unlock it first"
+    names = window.deployers.order_by("username").values_list("username", flat=True)
+    return f"ask who deploys it: {', '.join(names)}" if names else "ask a deployer"
 
 
 @transaction.atomic

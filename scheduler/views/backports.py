@@ -18,7 +18,7 @@ from scheduler.domain.lifecycle import TRANSITIONS, Action, Status
 from scheduler.domain.permissions import Act, may
 from scheduler.domain.statements import StatementKind
 from scheduler.models import Backport, Plan
-from scheduler.queries import newest_plan, planned_now
+from scheduler.queries import names_trusted_with, newest_plan, planned_now
 from scheduler.services.backports import withdraw_backport
 from scheduler.views.history import history_of
 from scheduler.views.http import PageRequest, Refusal, act, page
@@ -64,6 +64,7 @@ def show(
         "questions": questions,
         "plan_fingerprint": plan.fingerprint if plan else "",
         "may_answer": may(actor, Act.ANSWER_QUESTION),
+        "reviewers": names_trusted_with(Act.ANSWER_QUESTION) if questions else (),
         "picture": _picture(number, plan, shown, questions),
         "reviews": reviews,
         "approval": next(
@@ -196,7 +197,8 @@ def _next_sentence(
         return sentence
     if questions:
         other = questions[0].high if questions[0].low.number == entry.number else questions[0].low
-        return f"Somebody has to say how it belongs together with {other.number}."
+        people = " or ".join([*questions[0].requesters, "any reviewer"])
+        return f"{people} has to say how it belongs together with {other.number}."
     if place == "queue" and backport.window.is_locked and status is not Status.QUEUED:
         return (
             "It changed after the queue was locked and is not to be deployed: unlock to plan again."

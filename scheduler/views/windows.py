@@ -17,7 +17,7 @@ from scheduler.domain.planning.edges import Because
 from scheduler.domain.planning.plan import Step
 from scheduler.forms import ReasonForm
 from scheduler.models import Change, Plan, Window
-from scheduler.queries import newest_plan, planned_now, unchecked_backports
+from scheduler.queries import names_trusted_with, newest_plan, planned_now, unchecked_backports
 from scheduler.services import windows as services
 from scheduler.services.backports import refusal_to_book
 from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, page
@@ -62,6 +62,7 @@ def show(
         "may_lock": bool(shown.steps) and not is_over and may(actor, Act.LOCK_WINDOW),
         "may_unlock": may(actor, Act.UNLOCK_WINDOW),
         "may_answer": may(actor, Act.ANSWER_QUESTION),
+        "reviewers": names_trusted_with(Act.ANSWER_QUESTION) if shown.questions else (),
         "done": done,
     }
     return page(request, PAGE, context, partial="window", refusal=refusal)

@@ -276,7 +276,7 @@ def test_who_only_wrote_a_change_is_not_offered_to_answer_about_it(
 
     text = as_("dev").get(f"/windows/{october.pk}").content.decode()
 
-    assert "One of the two requesters or a reviewer can answer it." in text
+    assert "You cannot answer it." in text
     assert 'name="answer"' not in text
     assert "belong together" not in as_("dev").get("/").content.decode()
 
