@@ -148,6 +148,12 @@ def day_heading(value: date) -> str:
 
 
 @register.filter
+def short_project(project: str) -> str:
+    """Return the last part of a project's path, by which people call it."""
+    return str(project).rpartition("/")[2]
+
+
+@register.filter
 def pluralised(count: int, word: str) -> str:
     """Return a count with its word: 1 slot, 3 slots."""
     return f"{count} {word if count == 1 else word + 's'}"
