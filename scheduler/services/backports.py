@@ -11,7 +11,7 @@ from scheduler.actors import actor_of, relations_to
 from scheduler.domain.backports import Kind, Mark, Urgency
 from scheduler.domain.errors import OutOfDate, Refused
 from scheduler.domain.lifecycle import Action
-from scheduler.domain.permissions import Act, may, require
+from scheduler.domain.permissions import Act, Relation, may, require
 from scheduler.models import Backport, Change, Review, User, Watch, Window
 from scheduler.queries import OPEN_STATUSES
 from scheduler.services.events import record
@@ -172,23 +172,42 @@ def amend_backport(
 
 
 @transaction.atomic
-def withdraw_backport(*, backport: Backport, by: User, fingerprint: str) -> Backport:
+def withdraw_backport(
+    *, backport: Backport, by: User, fingerprint: str, reason: str = ""
+) -> Backport:
     """Take a backport out of its window. One event is logged.
+
+    Args:
+        backport: which.
+        by: who.
+        fingerprint: of what the page showed.
+        reason: why; whoever withdraws what somebody else requested has to say it.
 
     Raises:
         NotPermitted: neither the requester nor a reviewer.
         OutOfDate: it is not what the page showed any more.
         IllegalTransition: it is over or being deployed.
+        Refused: it is somebody else's, and there is no reason.
     """
     take_turn(backport.window)
     read_again(backport)
     actor = actor_of(by)
-    require(actor, Act.WITHDRAW, relations_to(actor, backport))
+    relations = relations_to(actor, backport)
+    require(actor, Act.WITHDRAW, relations)
     require_current(backport, fingerprint)
+    if Relation.REQUESTER not in relations and not reason.strip():
+        raise Refused(f"Say why: {backport.requester.username} requested it, and reads it.")
     now = timezone.now()
     backport.apply(Action.WITHDRAW, approved_content="")
     void_approval(backport, now)
-    record(kind="backport.withdraw", actor=by, window=backport.window, backport=backport, at=now)
+    record(
+        kind="backport.withdraw",
+        actor=by,
+        window=backport.window,
+        backport=backport,
+        payload={"reason": reason.strip()} if reason.strip() else {},
+        at=now,
+    )
     end_all_lifting(backport, now)
     replan_window(window=backport.window, now=now)
     return backport
