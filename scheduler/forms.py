@@ -241,6 +241,11 @@ class BackportForm(BackportAnswersForm):
         """The fields that the preview needs, as a selector."""
         return ",".join(f"[name={name}]" for name in VERDICT_FIELDS)
 
+    @property
+    def in_shown_order(self) -> list[forms.BoundField]:
+        """The fields as the page shows them, the change first."""
+        return [self[name] for name in (*SHOWN_ORDER, "along")]
+
     def focus_first_error(self) -> None:
         """Let the page open at the first answer that needs a second look."""
         if not self.errors:

@@ -1,8 +1,10 @@
 """Asking for a backport, changing what was said about it, and taking it back."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from unicodedata import normalize
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -23,9 +25,13 @@ from scheduler.services.plans import (
     void_approval,
 )
 
-_SAYS_NOTHING = frozenset(
-    {"", "none", "low", "n/a", "n.a", "na", "no", "nothing", "nowhere", "-", "?"}
-    | {"none known", "not applicable", "very low", "low risk", "minimal", "unlikely"}
+_EMPTY_WORDS = frozenset(
+    {"a", "an", "any", "are", "be", "can", "could", "expected", "expect", "here", "i", "is", "it"}
+    | {"issue", "issues", "known", "likely", "low", "minimal", "n", "na", "no", "none", "not"}
+    | {"nothing", "nowhere", "occur", "of", "particular", "problem", "problems", "really", "risk"}
+    | {"risks", "should", "special", "that", "there", "think", "unlikely", "very", "applicable"}
+    | {"keine", "keines", "kein", "nichts", "nirgends", "aucun", "aucune", "rien", "ninguno"}
+    | {"anything", "anywhere", "dont", "know", "about", "to", "my", "knowledge", "in", "this"}
 )
 
 
@@ -337,8 +343,9 @@ def watch_backport(*, backport: Backport, by: User, watching: bool) -> None:
 
 
 def says_nothing(answer: str) -> bool:
-    """Tell whether an answer names no place where problems could occur."""
-    return answer.strip(" \t\r\n.!").lower() in _SAYS_NOTHING
+    """Tell whether an answer names no place: whether it has no word but those of saying no."""
+    words = re.findall(r"\w+", normalize("NFKC", answer).replace("'", "").casefold())
+    return all(word in _EMPTY_WORDS for word in words)
 
 
 def read_again(backport: Backport) -> None:

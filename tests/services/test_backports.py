@@ -100,7 +100,21 @@ def test_a_locked_window_cannot_be_booked(
 
 
 @pytest.mark.parametrize(
-    "says_nothing", ["none", "None.", "", " - ", "low risk", "n.a. ", "Minimal !"]
+    "says_nothing",
+    [
+        *(
+            "none",
+            "None.",
+            "",
+            " - ",
+            "low risk",
+            "n.a. ",
+            "Minimal !",
+            "No problems",
+            "no problem",
+        ),
+        *("None expected.", "not likely", "Keine", "nothing special", "N/A", "I don't know"),
+    ],
 )
 def test_problems_could_always_occur_somewhere(
     window: Window, ada: User, says_nothing: str
