@@ -12,8 +12,9 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from scheduler.actors import UNPROTECTED, needs_second_factor
+from scheduler.actors import UNPROTECTED, needs_second_factor, roles_of
 from scheduler.adapters.cleaning import visible_prose
+from scheduler.domain.permissions import PERMITS, Act
 from scheduler.models import User
 
 register = template.Library()
@@ -175,6 +176,12 @@ def new_key() -> str:
 def what_bars(user: object) -> str:
     """Return why whoever reads the page may do nothing for now, or "" if nothing bars them."""
     return UNPROTECTED if isinstance(user, User) and needs_second_factor(user) else ""
+
+
+@register.simple_tag
+def may_book(user: object) -> bool:
+    """Return whether whoever reads the page has a role with which one books backports."""
+    return isinstance(user, User) and bool(PERMITS[Act.BOOK].roles & roles_of(user))
 
 
 @register.filter

@@ -289,7 +289,7 @@ def test_the_list_tells_what_is_in_force_proposed_and_past_and_counts(
     assert [(one.rule, one.all_time, one.in_force) for one in answer.context["counts"]] == [
         (RULE, 2, 1)
     ]
-    assert [len(rows) for _, _, rows in answer.context["lists"]] == [1, 0, 1]
+    assert [len(rows) for _, _, rows in answer.context["lists"]] == [0, 1, 1]
     assert f'href="/backports/{other.pk}"' in answer.content.decode()
 
 

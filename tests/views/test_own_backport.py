@@ -67,3 +67,33 @@ def test_answers_are_copied_to_a_sibling_that_there_is_by_their_requester(
     assert f"Copy the answers to its sibling 1001 on <bdi>{NEXT}</bdi>" in text
     assert f'href="/backports/new?from={backport.pk}&amp;change=1001"' in text
     assert "Copy the answers" not in page_of(as_("rae"), backport)
+
+
+def test_the_page_of_an_open_backport_follows_by_itself(backport: Backport, as_: As) -> None:
+    address = f"/backports/{backport.pk}"
+
+    text = page_of(as_("ada"), backport)
+    part = as_("ada").get(address, headers={"HX-Request": "true"}).content.decode()
+
+    assert f'<div id="backport" data-polls hx-get="{address}"' in text
+    assert part.lstrip().startswith('<div id="backport"')
+
+
+def test_whoever_may_not_book_is_not_led_to_booking_but_told_who_gives_roles(
+    backport: Backport, as_: As
+) -> None:
+    sam = as_("sam")
+
+    assert ">New backport</a>" not in page_of(sam, backport)
+    for address in ("/profile", "/backports/new"):
+        text = sam.get(address).content.decode()
+        assert "A release engineer gives roles: <bdi>rel</bdi>." in text
+    assert ">New backport</a>" in page_of(as_("ada"), backport)
+
+
+def test_signing_in_never_leads_to_signing_out(client: Client, cast: dict[str, User]) -> None:
+    sent_in = {"username": "rel", "next": "/sign-out"}
+
+    answer = client.post("/demo-sign-in", sent_in)
+
+    assert answer["Location"] == "/"
