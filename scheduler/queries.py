@@ -9,6 +9,7 @@ from scheduler.domain import backports as domain
 from scheduler.domain.changes import CHANGE_ID, ChangeSet, ChangeStatus, is_unread
 from scheduler.domain.changes import Change as Known
 from scheduler.domain.lifecycle import OPEN
+from scheduler.domain.permissions import PERMITS, Act
 from scheduler.domain.planning.plan import Plan as Planned
 from scheduler.domain.planning.plan import PlanInput
 from scheduler.domain.planning.taken_on import TakenOn, plan_taking_on
@@ -28,6 +29,7 @@ from scheduler.models import (
     Review,
     Statement,
     TrainVersion,
+    User,
     Window,
 )
 
@@ -236,6 +238,13 @@ def statements_about(changes: Iterable[int]) -> tuple[Said, ...]:
         Q(first__in=keys) | Q(then__in=keys), superseded_at__isnull=True
     ).select_related("first", "then", "by")
     return tuple(row.to_domain() for row in rows.defer("first__diff", "then__diff"))
+
+
+def names_trusted_with(act: Act) -> list[str]:
+    """Return the names of the open accounts that have a role which is enough for an act."""
+    roles = [role.value for role in PERMITS[act].roles]
+    people = User.objects.filter(is_active=True, groups__name__in=roles)
+    return list(people.order_by("username").values_list("username", flat=True).distinct())
 
 
 def newest_plan(window: Window) -> Plan | None:

@@ -1,5 +1,7 @@
 """A window: its queue, production after every step, what went elsewhere, the lock, the exports."""
 
+from datetime import datetime
+
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
@@ -16,15 +18,16 @@ from scheduler.domain.permissions import Act, may
 from scheduler.domain.planning.edges import Because
 from scheduler.domain.planning.plan import Step
 from scheduler.forms import ReasonForm
-from scheduler.models import Change, Plan, Window
-from scheduler.queries import newest_plan, planned_now, unchecked_backports
+from scheduler.models import Change, Plan, User, Window
+from scheduler.queries import names_trusted_with, newest_plan, planned_now, unchecked_backports
 from scheduler.services import windows as services
 from scheduler.services.backports import refusal_to_book
 from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, page
 from scheduler.views.plan_pages import PlanPage, StepRow, numbers_in
-from scheduler.views.reading import backports_in, changes_named
+from scheduler.views.reading import backports_in, bookable_windows, changes_named, plan_pages
 
 PAGE = "scheduler/windows/detail.html"
+MOST_LOOKED_AT = 20  # windows; further ahead nobody books
 
 
 @require_safe
@@ -44,6 +47,7 @@ def show(
     numbers = window.numbers
     is_over = window.is_over(now)
     unchecked = unchecked_backports(window)
+    is_full = not is_over and shown.slots >= numbers.max_patches
     context: dict[str, object] = {
         "section": "calendar",
         "window": window,
@@ -57,14 +61,30 @@ def show(
         "sentence": _sentence(window, shown, len(unchecked)),
         "unchecked": unchecked,
         "is_over": is_over,
+        "is_full": is_full,
+        "next_with_room": next_with_room(window, request.user, now) if is_full else None,
         "polls": not is_over,
         "why_not_book": refusal_to_book(by=request.user, window=window),
         "may_lock": bool(shown.steps) and not is_over and may(actor, Act.LOCK_WINDOW),
         "may_unlock": may(actor, Act.UNLOCK_WINDOW),
         "may_answer": may(actor, Act.ANSWER_QUESTION),
+        "reviewers": names_trusted_with(Act.ANSWER_QUESTION) if shown.questions else (),
         "done": done,
     }
     return page(request, PAGE, context, partial="window", refusal=refusal)
+
+
+def next_with_room(window: Window, reader: User, now: datetime) -> Window | None:
+    """Return the next window after one that can be booked and has room; None if there is none.
+
+    After a replay nothing comes.
+    """
+    if window.as_of is not None:
+        return None
+    coming = bookable_windows(now).filter(start__gt=window.start, as_of__isnull=True)
+    windows = list(coming[:MOST_LOOKED_AT])
+    pages = plan_pages(windows, reader)
+    return next((one for one in windows if pages[one.pk].slots < one.numbers.max_patches), None)
 
 
 def plan_page(window: Window, plan: Plan | None, *, reader: str = "") -> PlanPage:
@@ -141,7 +161,8 @@ def _answer(request: PageRequest, pk: int, result: str | Refusal, done: str) -> 
 @require_safe
 def checklist(request: PageRequest, pk: int) -> HttpResponse:
     """Show what is done in each step, to print or to follow."""
-    window = get_object_or_404(Window, pk=pk)
+    window = get_object_or_404(Window.objects.select_related("locked_by"), pk=pk)
+    now = timezone.now()
     shown = plan_page(window, newest_plan(window), reader=request.user.username)
     changes = ChangeSet(
         change.to_domain(with_diff=False)
@@ -170,8 +191,16 @@ def checklist(request: PageRequest, pk: int) -> HttpResponse:
         }
         for row in shown.steps
     ]
-    context: dict[str, object] = {"section": "calendar", "window": window, "steps": steps}
-    return page(request, "scheduler/windows/checklist.html", context)
+    context: dict[str, object] = {
+        "section": "calendar",
+        "window": window,
+        "steps": steps,
+        "rollback": shown.rollback,
+        "deployers": list(window.deployers.order_by("username").values_list("username", flat=True)),
+        "now": now,
+        "polls": not window.is_over(now),
+    }
+    return page(request, "scheduler/windows/checklist.html", context, partial="checklist")
 
 
 def _step(row: StepRow) -> Step:
@@ -195,13 +224,16 @@ def document(_request: PageRequest, pk: int) -> HttpResponse:
     return answer
 
 
+_GONE_TO = {"train": "to the train", "dedicated": "to a dedicated window"}
+
+
 def _sentence(window: Window, shown: PlanPage, unchecked: int) -> str:
     """Return the state of a window in one line."""
     steps = len(shown.steps)
     parts = [
         f"{steps} {'step' if steps == 1 else 'steps'} in the queue",
         *(
-            f"{len(entries)} {'to the train' if place == 'train' else place}"
+            f"{len(entries)} {_GONE_TO.get(place, place)}"
             for place, entries, _ in shown.places
             if entries
         ),

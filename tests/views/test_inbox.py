@@ -10,6 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from scheduler.domain.backports import Urgency
 from scheduler.models import Backport, OtherName, Override, User, Window
@@ -407,3 +408,16 @@ def test_an_older_window_is_nothing_to_wait_for(asks: Asks, as_: As, week: Windo
     Window.objects.filter(pk=week.pk).update(start=start, end=start + timedelta(hours=1))
 
     assert "Nothing waits for you." in text_of(as_("rae"))
+
+
+def test_a_row_shows_what_is_approved(asks: Asks, as_: As, settings: Settings) -> None:
+    settings.GERRIT_PUBLIC_URL = "https://gerrit.example.org/r/"
+    (backport,) = asks(1)
+
+    text = text_of(as_("rae"))
+
+    sha = backport.change.sha[:12]
+    assert f"You approve patch set 1 (<code>{sha}</code>) with its 1 file, the answers" in text
+    assert "wmf-config/InitialiseSettings.php" in text
+    diff = "https://gerrit.example.org/r/c/operations/mediawiki-config/+/1/1"
+    assert f'<a href="{diff}" rel="noreferrer">The diff in Gerrit</a>' in text
