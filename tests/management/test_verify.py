@@ -459,7 +459,7 @@ WRECKED: list[tuple[str, Wreck, str]] = [
     (
         "I5",
         lambda b: Backport.objects.filter(pk=b.pk).update(
-            requester=User.objects.get(pk=b.window.locked_by_id)
+            requester=User.objects.get(username="dev")
         ),
         "is dev's; its events gave it to ada",
     ),
