@@ -1,39 +1,38 @@
 """What plans are made from: as many queries for 30 backports as for 3, one more for each link."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db.models import Prefetch, Q
 
 from scheduler.domain import backports as domain
+from scheduler.domain import train
 from scheduler.domain.changes import CHANGE_ID, ChangeSet, ChangeStatus
 from scheduler.domain.changes import Change as Known
 from scheduler.domain.lifecycle import OPEN
+from scheduler.domain.permissions import EMERGENCY_ROLES
 from scheduler.domain.planning.plan import Plan as Planned
 from scheduler.domain.planning.plan import PlanInput
 from scheduler.domain.planning.taken_on import TakenOn, plan_taking_on
 from scheduler.domain.policy.findings import Level
-from scheduler.domain.production import Production, ScheduledVersion
+from scheduler.domain.production import Production
 from scheduler.domain.statements import Statement as Said
 from scheduler.domain.windows import Freeze as Frozen
+from scheduler.domain.windows import FreezeRule, FreezeScope, WindowKind
 from scheduler.models import (
     Acknowledgement,
     Backport,
     Change,
     Freeze,
+    GroupMove,
     Override,
     Plan,
     PlanStepMember,
-    Promotion,
     Review,
     Statement,
     TrainVersion,
     Window,
 )
-
-# How far ahead the train's schedule is looked at: further than any rule does, and a replay must
-# not see what came years later.
-SCHEDULE_KNOWN_FOR = timedelta(days=28)
 
 OPEN_STATUSES = sorted(status.value for status in OPEN)
 
@@ -192,40 +191,61 @@ def _named(references: Iterable[str]) -> Q:
 
 def production_at(moment: datetime) -> Production:
     """Return what is where at a moment, and the promotions that are still to come then."""
-    versions = list(
-        TrainVersion.objects.prefetch_related(
-            Prefetch("promotions", Promotion.objects.order_by("at", "pk"))
-        ).order_by("position")
+    return train.production_at(
+        moment, versions(), moves_before(moment), train_freezes(moment, moment + train.KNOWN_FOR)
     )
-    checked_out = tuple(
-        version.name
-        for version in versions
-        if version.checked_out_from is not None
-        and version.checked_out_from <= moment
-        and (version.checked_out_until is None or version.checked_out_until > moment)
-    )
-    newest: dict[str, tuple[datetime, str]] = {}
-    schedule = []
-    for version in versions:
-        coming = {}
-        for promotion in version.promotions.all():
-            if promotion.at > moment:
-                if promotion.at <= moment + SCHEDULE_KNOWN_FOR:
-                    coming[promotion.group] = promotion.at
-            else:
-                latest = (promotion.at, version.name)
-                if promotion.group not in newest or newest[promotion.group][0] <= promotion.at:
-                    newest[promotion.group] = latest
-        if coming:
-            schedule.append(ScheduledVersion(version.name, version.cut_at, coming))
-    live = {group: name for group, (_, name) in newest.items() if name in checked_out}
-    return Production(checked_out=checked_out, live=live, schedule=tuple(schedule))
+
+
+def versions() -> list[train.Version]:
+    """Return all versions of the train with their promotions, oldest first."""
+    rows = TrainVersion.objects.prefetch_related("promotions").order_by("position")
+    return [row.to_domain() for row in rows]
+
+
+def moves_before(moment: datetime) -> list[train.Move]:
+    """Return the moves of groups up to a moment, oldest first."""
+    rows = GroupMove.objects.filter(at__lte=moment).select_related("version")
+    return [row.to_domain() for row in rows.order_by("at", "pk")]
+
+
+def train_freezes(start: datetime, end: datetime) -> list[Frozen]:
+    """Return the freezes between two moments that stop the train, oldest first."""
+    return [
+        freeze
+        for rule in freeze_rules()
+        if rule.covers(WindowKind.TRAIN)
+        for freeze in rule.between(start, end)
+        if freeze.scope is not FreezeScope.NORMAL
+    ]
+
+
+def freeze_rules() -> list[FreezeRule]:
+    """Return the freezes that hold, oldest first; one may come again and again."""
+    rows = Freeze.objects.filter(cancelled_at__isnull=True).order_by("starts", "pk")
+    return [freeze.to_domain() for freeze in rows]
 
 
 def freezes_during(window: Window) -> tuple[Frozen, ...]:
-    """Return the freezes that overlap a window, oldest first."""
-    rows = Freeze.objects.filter(starts__lt=window.end, ends__gt=window.start)
-    return tuple(freeze.to_domain() for freeze in rows.order_by("starts", "pk"))
+    """Return the freezes that stop a window, oldest first.
+
+    An emergency window that two people confirmed is stopped by none.
+    """
+    if is_confirmed_emergency(window):
+        return ()
+    kind = WindowKind(window.kind)
+    found = [
+        freeze
+        for rule in freeze_rules()
+        if rule.covers(kind)
+        for freeze in rule.between(window.start, window.end)
+        if freeze.scope is not FreezeScope.TRAIN
+    ]
+    return tuple(sorted(found, key=lambda freeze: (freeze.start, freeze.end)))
+
+
+def is_confirmed_emergency(window: Window) -> bool:
+    """Return whether a window is an emergency that both who have to confirmed."""
+    return window.is_emergency and window.confirmations.count() == len(EMERGENCY_ROLES)
 
 
 def statements_about(changes: Iterable[int]) -> tuple[Said, ...]:

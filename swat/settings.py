@@ -367,6 +367,16 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": schedule(60),
         "options": {"expires": 60},
     },
+    "keep-the-calendar": {
+        "task": "scheduler.tasks.keep_the_calendar",
+        "schedule": schedule(60),
+        "options": {"expires": 60},
+    },
+    "follow-the-train": {
+        "task": "scheduler.tasks.follow_the_train",
+        "schedule": schedule(60),
+        "options": {"expires": 60},
+    },
     "deliver-events": {
         "task": "scheduler.tasks.deliver_events",
         "schedule": schedule(10),

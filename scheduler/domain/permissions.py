@@ -19,11 +19,17 @@ class Role(StrEnum):
     REVIEWER = "reviewer"
     DEPLOYER = "deployer"
     RELEASE_ENGINEER = "release-engineer"
+    OPERATIONS = "operations"
 
     @property
     def spoken(self) -> str:
         """The role in words."""
         return self.value.replace("-", " ")
+
+
+# Who confirms, one of each, that something goes out in spite of a freeze
+# (`reference/wikimedia.md` 1.6, "Friday").
+EMERGENCY_ROLES = (Role.RELEASE_ENGINEER, Role.OPERATIONS)
 
 
 class Relation(StrEnum):
@@ -58,6 +64,13 @@ class Act(StrEnum):
     VETO = "veto"
     LOCK_WINDOW = "lock-window"
     UNLOCK_WINDOW = "unlock-window"
+    SIGN_UP = "sign-up"
+    BOOK_LATE = "book-late"
+    MOVE_ON = "move-on"
+    BOOK_AGAIN = "book-again"
+    CONFIRM_EMERGENCY = "confirm-emergency"
+    MANAGE_CALENDAR = "manage-calendar"
+    MANAGE_TRAIN = "manage-train"
     MANAGE_PEOPLE = "manage-people"
 
 
@@ -134,6 +147,13 @@ PERMITS: Mapping[Act, Permit] = {
     Act.VETO: Permit(_DEPLOYING, statuses=_where(Action.VETO)),
     Act.LOCK_WINDOW: Permit(_DEPLOYING),
     Act.UNLOCK_WINDOW: Permit(_DEPLOYING),
+    Act.SIGN_UP: Permit(_DEPLOYING),
+    Act.BOOK_LATE: Permit(_DEPLOYING),
+    Act.MOVE_ON: Permit(_REVIEWING | _DEPLOYING, _REQUESTING, statuses=_where(Action.MOVE_ON)),
+    Act.BOOK_AGAIN: Permit(_DEPLOYING, _REQUESTING, statuses=frozenset(Status) - OPEN),
+    Act.CONFIRM_EMERGENCY: Permit(frozenset(EMERGENCY_ROLES), unless=_OWN_WORK),
+    Act.MANAGE_CALENDAR: Permit(frozenset({Role.RELEASE_ENGINEER})),
+    Act.MANAGE_TRAIN: Permit(frozenset({Role.RELEASE_ENGINEER})),
     Act.MANAGE_PEOPLE: Permit(frozenset({Role.RELEASE_ENGINEER})),
 }
 
@@ -157,6 +177,13 @@ _DEEDS: Mapping[Act, str] = {
     Act.VETO: "veto this backport",
     Act.LOCK_WINDOW: "lock a window",
     Act.UNLOCK_WINDOW: "unlock a window",
+    Act.SIGN_UP: "sign up for a window",
+    Act.BOOK_LATE: "book in a window that has closed",
+    Act.MOVE_ON: "move this backport to another window",
+    Act.BOOK_AGAIN: "book this backport again",
+    Act.CONFIRM_EMERGENCY: "confirm an emergency window",
+    Act.MANAGE_CALENDAR: "change the calendar",
+    Act.MANAGE_TRAIN: "move the train",
     Act.MANAGE_PEOPLE: "manage people",
 }
 

@@ -1,6 +1,6 @@
 """Versions: which are checked out and live where, what the train brings, and when."""
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -124,6 +124,25 @@ class Production:
             return branch in self.checked_out_branches
         return branch.startswith(release_branch(""))
 
+    @cached_property
+    def branch_of_group(self) -> Mapping[str, str]:
+        """The branch that serves each group now, by the group's name."""
+        return {group: release_branch(version) for group, version in sorted(self.live.items())}
+
+    def at(self, moment: datetime) -> "Production":
+        """Return what is where at a later moment, if all goes as scheduled until then."""
+        live = dict(self.live)
+        due = [
+            (at, group, one.version)
+            for one in self.schedule
+            for group, at in one.promotions.items()
+            if at <= moment
+        ]
+        live |= {group: version for _, group, version in sorted(due)}
+        moved = {version for _, _, version in due}
+        checked_out = (*self.checked_out, *sorted(moved - {*self.checked_out}))
+        return Production(checked_out, live, self.schedule)
+
     def groups_served(self, branch: str) -> tuple[str, ...]:
         """Return the groups that a branch serves now, by name."""
         return self._groups_by_branch.get(branch, ())
@@ -146,6 +165,24 @@ class Production:
             its groups.
         """
         groups = self.groups_served(change.branch)
+        return self.arrival_in(groups, siblings, now, apart_from=change.branch)
+
+    def arrival_in(
+        self,
+        groups: Sequence[str],
+        siblings: Iterable[Change],
+        now: datetime,
+        *,
+        apart_from: str = "",
+    ) -> Arrival | None:
+        """Return when the train brings a change to all of some groups.
+
+        Args:
+            groups: by name; none has no arrival.
+            siblings: the change and its cherry-picks.
+            now: UTC.
+            apart_from: a branch whose version does not count.
+        """
         if not groups or not self.schedule:
             return None
         contained: set[str] = set()
@@ -158,7 +195,7 @@ class Production:
             uncut = branch not in self.checked_out_branches and (
                 scheduled.cut is None or scheduled.cut > now
             )
-            if branch != change.branch and (branch in contained or (in_main and uncut)):
+            if branch != apart_from and (branch in contained or (in_main and uncut)):
                 times = {g: scheduled.promotions[g] for g in groups if g in scheduled.promotions}
                 if len(times) == len(groups):
                     return Arrival(scheduled.version, times)

@@ -28,6 +28,8 @@ class Backport(models.Model):
         criteria: inclusion criteria for a dedicated window that were ticked, sorted.
         fingerprint: digest of everything that its page shows, "" until it was planned once.
         approved_content: digest of what was approved, "" while it is not.
+        rides: the version that brings it, for one that was left to the train; "" if unknown.
+        arrives_at: when that version reaches the last group; None where nobody can say.
     """
 
     change = models.ForeignKey(Change, models.PROTECT, related_name="backports")
@@ -61,6 +63,8 @@ class Backport(models.Model):
     steps_after = models.TextField(blank=True)
     fingerprint = models.CharField(max_length=64, blank=True)
     approved_content = models.CharField(max_length=64, blank=True)
+    rides = models.CharField(max_length=64, blank=True)
+    arrives_at = models.DateTimeField(null=True, blank=True)
 
     objects: ClassVar[models.Manager["Backport"]] = models.Manager()
 

@@ -6,7 +6,7 @@ from django.db.models import Q, QuerySet
 
 from scheduler.actors import actor_of, relations_to
 from scheduler.domain.notices import Circle, Why, circles_of
-from scheduler.domain.permissions import PERMITS, Act, may
+from scheduler.domain.permissions import EMERGENCY_ROLES, PERMITS, Act, may
 from scheduler.models import Acknowledgement, Backport, Event, Override, User
 from scheduler.queries import OPEN_STATUSES
 
@@ -164,6 +164,19 @@ def _who_may(act: Act) -> Callable[[Event], Iterable[User]]:
     return find
 
 
+def _window_requesters(event: Event) -> Iterable[User]:
+    booked = Backport.objects.filter(window=event.window_id, status__in=OPEN_STATUSES)
+    return User.objects.filter(backports__in=booked).distinct()
+
+
+def _emergency(event: Event) -> Iterable[User]:
+    """Return who may confirm an emergency window, if it is one."""
+    if not event.payload.get("emergency"):
+        return []
+    roles = [role.value for role in EMERGENCY_ROLES]
+    return User.objects.filter(groups__name__in=roles, is_active=True).distinct()
+
+
 def _deployers(event: Event) -> Iterable[User]:
     return event.window.deployers.all() if event.window else []
 
@@ -174,6 +187,8 @@ _PEOPLE: Mapping[Circle, Callable[[Event], Iterable[User]]] = {
     Circle.FORMER_REQUESTER: _named("from"),
     Circle.PAIR_REQUESTERS: _pair_requesters,
     Circle.QUEUE_REQUESTERS: _queue_requesters,
+    Circle.WINDOW_REQUESTERS: _window_requesters,
+    Circle.EMERGENCY: _emergency,
     Circle.LOST_APPROVER: _lost_approver,
     Circle.TOOK_ON: _took_on,
     Circle.OVERRIDERS: _overriders,

@@ -143,10 +143,13 @@ def _requesters() -> dict[int, str]:
     """Return whose each backport is by its events: who submitted it, or to whom it was handed."""
     given: dict[int, str] = {}
     events = Event.objects.filter(kind__in=[SUBMIT, "backport.hand-over"], backport__isnull=False)
-    columns = events.order_by("seq").values_list("backport", "kind", "actor_name", "payload__to")
-    for backport, kind, actor, to in columns.iterator():
+    columns = events.order_by("seq").values_list(
+        "backport", "kind", "actor_name", "payload__requester", "payload__to"
+    )
+    for backport, kind, actor, requester, to in columns.iterator():
         if backport is not None:
-            given[backport] = actor if kind == SUBMIT else str(to)
+            # Who deploys may book again what somebody else had requested: it stays theirs.
+            given[backport] = str(requester or actor) if kind == SUBMIT else str(to)
     return given
 
 

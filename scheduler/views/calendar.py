@@ -11,7 +11,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from scheduler.actors import actor_of
-from scheduler.models import Backport, Freeze, Promotion, User, Window
+from scheduler.domain.windows import Freeze, FreezeScope
+from scheduler.models import Backport, Promotion, User, Window
+from scheduler.queries import production_at
 from scheduler.services.backports import refusal_to_book
 from scheduler.views.http import PageRequest, page
 from scheduler.views.inbox_rows import rows_for
@@ -26,6 +28,11 @@ from scheduler.views.reading import (
 from scheduler.views.waiting import waiting_for
 
 WEEKS = 2
+_FROZEN = {
+    FreezeScope.ALL: "everything",
+    FreezeScope.NORMAL: "all but what is urgent",
+    FreezeScope.TRAIN: "the train",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +143,7 @@ def _calendar_page(user: User, now: datetime) -> CalendarPage:
         next_room=_next_room(current, now),
         why_not_book=refusal_to_book(by=user),
         mine=tuple(_entry(backport, plans.get(backport.window_id)) for backport in mine),
-        live=_live(promotions, now),
+        live=tuple(sorted(production_at(now).live.items())),
         state=_state(current),
         advice=_advice(user, now),
     )
@@ -164,7 +171,7 @@ def _row(
         has_begun=_gone(window, now) > 0,
         is_frozen=window.as_of is None
         and any(
-            freeze.scope == "all" and freeze.to_domain().overlaps(window.to_domain())
+            freeze.scope == FreezeScope.ALL and freeze.overlaps(window.to_domain())
             for freeze in freezes
         ),
         mine=any(
@@ -208,11 +215,11 @@ def _days(
         bands = [
             Band(
                 "freeze",
-                f"Freeze ({'everything' if freeze.scope == 'all' else 'all but what is urgent'}): "
-                f"{freeze.reason or 'no reason given'}, until {_day_and_time(freeze.ends)}",
+                f"Freeze ({_FROZEN[freeze.scope]}): "
+                f"{freeze.reason or 'no reason given'}, until {_day_and_time(freeze.end)}",
             )
             for freeze in freezes
-            if freeze.starts < end and freeze.ends > start
+            if freeze.start < end and freeze.end > start
         ]
         bands += [
             Band(
@@ -244,11 +251,6 @@ def _state(rows: Sequence[Row]) -> str:
 def _day_and_time(moment: datetime) -> str:
     moment = moment.astimezone(UTC)
     return f"{moment:%a} {moment.day} {moment:%b}, {moment:%H:%M} UTC"
-
-
-def _live(promotions: Sequence[Promotion], now: datetime) -> tuple[tuple[str, str], ...]:
-    live = {one.group: one.version.name for one in promotions if one.at <= now}
-    return tuple(sorted(live.items()))
 
 
 def _advice(user: User, now: datetime) -> Advice:

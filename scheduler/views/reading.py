@@ -6,8 +6,9 @@ from datetime import datetime
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
 from scheduler.domain.lifecycle import Status
-from scheduler.models import Backport, Change, Event, Freeze, Plan, Promotion, Review, User, Window
-from scheduler.queries import OPEN_STATUSES
+from scheduler.domain.windows import BOOKABLE, Freeze
+from scheduler.models import Backport, Change, Event, Plan, Promotion, Review, User, Window
+from scheduler.queries import OPEN_STATUSES, freeze_rules
 from scheduler.views.plan_pages import PlanPage, numbers_in
 
 ANSWER, LOCK, UNLOCK = "question.answer", "window.lock", "window.unlock"
@@ -23,9 +24,15 @@ def windows_between(start: datetime, end: datetime) -> list[Window]:
 
 
 def bookable_windows(now: datetime) -> QuerySet[Window]:
-    """Return the windows that somebody can still book in: not locked, not over or a replay."""
+    """Return the windows that somebody can still book in: not locked, not over, or a replay."""
     not_over = Q(end__gt=now) | Q(as_of__isnull=False)
-    return Window.objects.filter(not_over, locked_at__isnull=True).order_by("start")
+    return Window.objects.filter(
+        not_over,
+        locked_at__isnull=True,
+        kind__in=[kind.value for kind in BOOKABLE],
+        cancelled_at__isnull=True,
+        skipped_at__isnull=True,
+    ).order_by("start")
 
 
 def newest_plans(windows: Iterable[Window]) -> dict[int, Plan]:
@@ -85,8 +92,9 @@ def promotions_before(end: datetime) -> list[Promotion]:
 
 
 def freezes_between(start: datetime, end: datetime) -> list[Freeze]:
-    """Return the freezes that overlap a time."""
-    return list(Freeze.objects.filter(starts__lt=end, ends__gt=start).order_by("starts"))
+    """Return the freezes that overlap a time, oldest first; one that comes again, each time."""
+    found = [freeze for rule in freeze_rules() for freeze in rule.between(start, end)]
+    return sorted(found, key=lambda freeze: (freeze.start, freeze.end))
 
 
 def reviews_of(backport: Backport) -> list[Review]:

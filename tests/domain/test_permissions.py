@@ -8,13 +8,14 @@ from scheduler.domain.errors import NotPermitted
 from scheduler.domain.lifecycle import Status
 from scheduler.domain.permissions import Act, Actor, Relation, Role, may, relations_of, require
 
-# Each row: the act; who may by role (D developer, R reviewer, P deployer, E release engineer);
+# Each row: the act; who may by role (D developer, R reviewer, P deployer, E release engineer,
+# O operations);
 # whether the requester may without a role; who is barred whatever the role (own: requester, owner,
 # uploader, editor; +overrider); and the statuses (S submitted, N needs-info, A approved, Q queued,
-# G deploying) it may be in, "any" for what is not about one backport.
+# G deploying, or "over") it may be in, "any" for what is not about one backport.
 TABLE = """
-book              DRPE  -          -              any
-watch             DRPE  -          -              SNAQG
+book              DRPEO -          -              any
+watch             DRPEO -          -              SNAQG
 amend             -     requester  -              SNAQ
 reply             -     requester  -              N
 withdraw          RE    requester  -              SNAQ
@@ -32,9 +33,22 @@ send-to-dedicated RE    requester  -              SNAQ
 veto              PE    -          -              SNAQ
 lock-window       PE    -          -              any
 unlock-window     PE    -          -              any
+sign-up           PE    -          -              any
+book-late         PE    -          -              any
+move-on           RPE   requester  -              SNA
+book-again        PE    requester  -              over
+confirm-emergency EO    -          own            any
+manage-calendar   E     -          -              any
+manage-train      E     -          -              any
 manage-people     E     -          -              any
 """
-ROLES = {"D": "developer", "R": "reviewer", "P": "deployer", "E": "release-engineer"}
+ROLES = {
+    "D": "developer",
+    "R": "reviewer",
+    "P": "deployer",
+    "E": "release-engineer",
+    "O": "operations",
+}
 STATUSES = {
     "S": Status.SUBMITTED,
     "N": Status.NEEDS_INFO,
@@ -44,12 +58,21 @@ STATUSES = {
 }
 OWN = {"requester", "owner", "uploader", "editor"}
 BARRED: dict[str, set[str]] = {"-": set(), "own": OWN, "own+overrider": {*OWN, "overrider"}}
+
+
+def statuses_of(where: str) -> set[Status]:
+    """Return the statuses that a row of the table names."""
+    if where in {"any", "over"}:
+        return set(Status) - (set(STATUSES.values()) if where == "over" else set())
+    return {STATUSES[letter] for letter in where}
+
+
 EXPECTED = {
     act: (
         {ROLES[letter] for letter in letters.strip("-")},
         asked == "requester",
         BARRED[barred],
-        set(Status) if where == "any" else {STATUSES[letter] for letter in where},
+        statuses_of(where),
     )
     for act, letters, asked, barred, where in (line.split() for line in TABLE.strip().splitlines())
 }

@@ -13,14 +13,14 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from scheduler.models import Backport, Change, Draft, Promotion, TrainVersion, User, Window
+from scheduler.models import Backport, Change, Draft, TrainVersion, User, Window
 from scheduler.services.changes import expect_change, refresh_open_windows
 from scheduler.services.intake import look_up
 from swat.embedded.gerrit import DemoGerrit
 from swat.embedded.gerrit_changes import NEW as NEW_VERSION
 from swat.embedded.gerrit_changes import OLD as OLD_VERSION
 from swat.embedded.gerrit_changes import SITUATIONS, change_id_of
-from tests.factories import fetched, make_backport
+from tests.factories import fetched, make_backport, promote
 from tests.fakes import FakeReviewSystem
 from tests.views.conftest import ANSWERS, DAY, in_a_day
 
@@ -50,7 +50,7 @@ def window(cast: dict[str, User]) -> Window:
         )
         for group in groups:
             at = timezone.now() - (10 - position) * DAY
-            Promotion.objects.create(version=version, group=group, at=at)
+            promote(version, group, at)
     return in_a_day()
 
 

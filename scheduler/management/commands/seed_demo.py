@@ -19,6 +19,7 @@ from scheduler.models import (
     Backport,
     Change,
     Freeze,
+    GroupMove,
     Promotion,
     Statement,
     TrainVersion,
@@ -225,6 +226,7 @@ def version(
     until: datetime | None = None,
 ) -> None:
     """Write a version of the train: checked out as soon as it is cut, then group after group."""
+    now = timezone.now()
     row, _ = TrainVersion.objects.update_or_create(
         name=name,
         defaults={
@@ -235,7 +237,12 @@ def version(
         },
     )
     for group, at in zip(GROUPS, promotions, strict=True):
-        Promotion.objects.update_or_create(version=row, group=group, defaults={"at": at})
+        done_at = at if at <= now else None
+        Promotion.objects.update_or_create(
+            version=row, group=group, defaults={"at": at, "done_at": done_at}
+        )
+        if done_at is not None:
+            GroupMove.objects.get_or_create(group=group, at=at, defaults={"version": row})
 
 
 def seed_freeze(now: datetime) -> None:

@@ -1,0 +1,28 @@
+"""What a backport takes along: all that needs it, or goes together with it."""
+
+from collections import deque
+
+from scheduler.domain.dependencies import Dependencies
+from scheduler.domain.planning.edges import Edges
+from scheduler.domain.planning.plan import PlanInput
+
+
+def needing(given: PlanInput, number: int) -> frozenset[int]:
+    """Return the requested changes that need one, or go together with it, directly or not.
+
+    Args:
+        given: the window and what is known.
+        number: a requested change; it is not in the result itself.
+    """
+    requested = sorted(backport.change for backport in given.backports)
+    dependencies = Dependencies(given.changes, requested, given.production, given.statements)
+    edges = Edges(given.changes, requested, dependencies, given.statements)
+    found = {number}
+    waiting = deque(found)
+    while waiting:
+        one = waiting.popleft()
+        for other in (*edges.thens.get(one, ()), *edges.members[edges.bundles.of(one)]):
+            if other not in found:
+                found.add(other)
+                waiting.append(other)
+    return frozenset(found - {number})
