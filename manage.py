@@ -5,10 +5,14 @@ import os
 import sys
 from pathlib import Path
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "swat.settings")
     if not os.environ.get("SECRET_KEY"):
         os.environ.setdefault("SWAT_DATA_DIR", str(Path(__file__).resolve().parent / "var"))
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as wrong:
+        sys.exit(f"The settings are not usable: {wrong}")

@@ -7,7 +7,7 @@ from django.db.models import Prefetch, Q
 
 from scheduler.domain import backports as domain
 from scheduler.domain import train
-from scheduler.domain.changes import CHANGE_ID, ChangeSet, ChangeStatus
+from scheduler.domain.changes import CHANGE_ID, ChangeSet, ChangeStatus, is_unread
 from scheduler.domain.changes import Change as Known
 from scheduler.domain.lifecycle import OPEN
 from scheduler.domain.permissions import EMERGENCY_ROLES
@@ -68,6 +68,7 @@ def plan_input_of(window: Window, backports: Sequence[Backport], now: datetime) 
         production=production_at(moment),
         freezes=freezes_during(window),
         statements=statements,
+        gone=window.minutes_gone(now),
     )
 
 
@@ -170,7 +171,7 @@ def related_changes(requested: Iterable[Change], statements: Iterable[Said]) -> 
 def _names_in(change: Known) -> Iterator[str]:
     """Yield the references that lead from a change to others: Change-Ids and numbers."""
     yield change.key
-    yield from change.depends_on
+    yield from (reference for reference in change.depends_on if not is_unread(reference))
     if change.parent is not None:
         yield str(change.parent)
 

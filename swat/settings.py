@@ -302,6 +302,8 @@ def database_from_url(url: str) -> dict[str, Any]:
     Raises:
         ImproperlyConfigured: the URL is for neither PostgreSQL nor SQLite.
     """
+    if not url.startswith(("postgresql://", "postgres://", "sqlite://")):
+        raise ImproperlyConfigured("DATABASE_URL must be postgresql://… or sqlite:///…")
     database: dict[str, Any] = env.db_url_config(url)
     engine = database["ENGINE"].rpartition(".")[2]
     options = database.setdefault("OPTIONS", {})

@@ -36,7 +36,7 @@ from scheduler.adapters.ports import (
     Unreachable,
     preference,
 )
-from scheduler.domain.changes import Change, ChangeStatus
+from scheduler.domain.changes import Change, ChangeStatus, is_unread
 
 LARGEST_ANSWER = 2_000_000  # bytes
 MOST_CHANGES = 200  # around one change
@@ -207,7 +207,7 @@ class _Fetch:
         wanted: set[str] = set()
         looking = []
         for change in changes:
-            wanted |= {change.key, *change.depends_on}
+            wanted |= {change.key, *(one for one in change.depends_on if not is_unread(one))}
             if change.status is ChangeStatus.NEW:
                 looking.append(change.number)
         parents = await _all(self._parent(number) for number in looking)

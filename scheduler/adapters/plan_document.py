@@ -8,7 +8,7 @@ import json
 import re
 from bisect import insort
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -36,13 +36,17 @@ ERROR_FORMAT = "swat-plan-error/1"
 
 NOT_A_FINDING = "config-never-on-train"  # a rule of the policy that never objects
 
+# Calendar, week and ordinal dates, extended or basic, to the minute at least, with a zone. What
+# is finer than a microsecond (Gerrit writes nine digits) is cut off.
 _TIME = re.compile(
-    r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}([.,]\d{1,6})?)?(Z|[+-]\d{2}(:?\d{2})?)\Z",
+    r"(\d{4}-(?:\d{2}-\d{2}|W\d{2}-\d)|\d{4}(?:\d{4}|W\d{3}))"
+    r"T(\d{2}:?\d{2}(?::?\d{2})?)(?:[.,](\d+))?(Z|[+-]\d{2}(?::?\d{2})?)\Z",
     re.ASCII | re.IGNORECASE,
 )
-_FIRST_YEAR, _LAST_YEAR = 1970, 2999
+_FIRST_YEAR, _LAST_YEAR = 1970, 9999
+_LAST_WINDOW_YEAR = 9998  # what is reckoned from its end still has to be a time
 _LARGEST_NUMBER = 2**53
-_LARGEST_POLICY_NUMBER = 100_000
+_LARGEST_POLICY_NUMBER = 1_000_000
 
 
 class UnusableDocument(ValueError):
@@ -54,16 +58,19 @@ class UnusableDocument(ValueError):
     """
 
     def __init__(self, pointer: str, message: str) -> None:
-        super().__init__(f"{pointer or '/'}: {message}")
+        super().__init__(f"{pointer}: {message}" if pointer else message)
         self.pointer = pointer
         self.message = message
 
 
 def _time(value: object) -> datetime:
-    if not isinstance(value, str) or not _TIME.match(value):
+    match = _TIME.match(value) if isinstance(value, str) else None
+    if match is None:
         raise ValueError("is not an ISO 8601 time with a zone, such as 2015-10-26T23:00:00Z")
+    day, clock, fraction, zone = match.groups()
+    fraction = f".{fraction[:6]}" if fraction and len(clock.replace(":", "")) > len("hhmm") else ""
     try:
-        moment = datetime.fromisoformat(value.upper()).astimezone(UTC)
+        moment = datetime.fromisoformat(f"{day}T{clock}{fraction}{zone}".upper()).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise ValueError("is not a time of the calendar") from error
     if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
@@ -72,7 +79,7 @@ def _time(value: object) -> datetime:
 
 
 def _change_id(value: object) -> object:
-    if isinstance(value, str) and not CHANGE_ID.match(value):
+    if isinstance(value, str) and not (value.startswith("I") and CHANGE_ID.match(value)):
         raise ValueError("is not a Change-Id: I and 40 hexadecimal digits")
     return value
 
@@ -201,10 +208,13 @@ def parse(text: str) -> PlanInput:
         UnusableDocument: it is not JSON, not a plan document, or contradicts itself.
     """
     try:
-        raw = json.loads(text, object_pairs_hook=_without_repetition, parse_constant=_no_constant)
+        raw = json.loads(text, object_pairs_hook=_object, parse_constant=_Flaw.constant)
+        _refuse_flaws(raw)
     except RecursionError as error:
         raise UnusableDocument("", "is nested too deeply") from error
     except ValueError as error:
+        if isinstance(error, UnusableDocument):
+            raise
         raise UnusableDocument("", f"is not JSON: {_one_line(str(error))}") from error
     if not isinstance(raw, dict):
         raise UnusableDocument("", "is not a JSON object")
@@ -219,17 +229,44 @@ def parse(text: str) -> PlanInput:
     return _plan_input(document)
 
 
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Flaw:
+    """Stands where JSON is not what it should be, until it is known where that is."""
+
+    message: str
+
+    @classmethod
+    def constant(cls, name: str) -> "_Flaw":
+        """Return what stands for NaN and the infinities, which Python would let pass."""
+        return cls(f"{name} is not a JSON value")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} stands twice in one object")
+        found[twice] = _Flaw("stands twice in one object")
     return found
 
 
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not a JSON value")
+def _refuse_flaws(raw: object) -> None:
+    """Refuse the first flaw of a document, level by level.
+
+    Raises:
+        UnusableDocument: there is one.
+    """
+    level: list[tuple[tuple[str | int, ...], object]] = [((), raw)]
+    while level:
+        below: list[tuple[tuple[str | int, ...], object]] = []
+        for place, value in level:
+            if isinstance(value, _Flaw):
+                raise UnusableDocument(_pointer(place), value.message)
+            if isinstance(value, dict):
+                below += [((*place, name), one) for name, one in value.items()]
+            elif isinstance(value, list):
+                below += [((*place, index), one) for index, one in enumerate(value)]
+        level = below
 
 
 def _one_line(text: str) -> str:
@@ -262,6 +299,8 @@ def _check(document: _Document) -> None:
 def _check_times(document: _Document) -> None:
     if document.window.end < document.window.start:
         raise UnusableDocument("/window/end", "lies before the window's start")
+    if document.window.end.year > _LAST_WINDOW_YEAR:
+        raise UnusableDocument("/window/end", f"lies after the year {_LAST_WINDOW_YEAR}")
     for place, freeze in enumerate(document.freezes):
         if freeze.to < freeze.from_:
             raise UnusableDocument(f"/freezes/{place}/to", "lies before the freeze's start")
@@ -347,6 +386,7 @@ def _plan_input(document: _Document) -> PlanInput:
             for s in document.statements
         ),
         order=tuple(tuple(step) for step in document.order) if document.order else None,
+        gone=window.minutes_gone(now),
     )
 
 
@@ -412,7 +452,7 @@ def render(plan: Plan) -> dict[str, Any]:
                 "changes": list(step.changes),
                 "starts": time_text(step.starts),
                 "minutes": step.minutes,
-                "because": [asdict(because) for because in step.because],
+                "because": [because._asdict() for because in step.because],
             }
             for step in plan.queue
         ],

@@ -25,15 +25,17 @@ def _lines(given: PlanInput, plan: Plan) -> Iterator[str]:
 
 def _queue(given: PlanInput, plan: Plan) -> Iterator[str]:
     minutes = sum(step.minutes for step in plan.queue)
+    steps = "1 step" if len(plan.queue) == 1 else f"{len(plan.queue)} steps"
     yield (
         f"Window {given.window.start:%d %b %Y %H:%M} to {given.window.end:%H:%M} UTC: "
-        f"{len(plan.queue)} steps, {minutes} of {given.window.minutes:g} minutes"
+        f"{steps}, {minutes} of {given.window.minutes:g} minutes"
     )
     for step in plan.queue:
         yield ""
         yield f"{step.position:>3}. {step.starts:%H:%M}  {step.minutes} min"
         for number in step.changes:
             yield f"     {_named(given.changes, number)}"
+            yield from _findings(plan, number)
         for because in step.because:
             yield f"     because {because.text}"
     if not plan.queue:
@@ -53,9 +55,13 @@ def _elsewhere(changes: ChangeSet, plan: Plan) -> Iterator[str]:
     for row in plan.elsewhere:
         yield ""
         yield f"{row.place.slug}: {_named(changes, row.change)}"
-        for found in (f for f in plan.findings if f.change == row.change):
-            lifted = ", lifted" if found.lifted else ""
-            yield f"     {found.level} {found.rule}{lifted}: {found.message}"
+        yield from _findings(plan, row.change)
+
+
+def _findings(plan: Plan, number: int) -> Iterator[str]:
+    for found in (f for f in plan.findings if f.change == number):
+        lifted = ", lifted" if found.lifted else ""
+        yield f"     {found.level} {found.rule}{lifted}: {found.message}"
 
 
 def _states(plan: Plan) -> Iterator[str]:
@@ -66,6 +72,11 @@ def _states(plan: Plan) -> Iterator[str]:
         yield f"{state.after:>3}. {added}: {'safe' if state.safe else 'BROKEN'}"
         for breach in state.broken:
             yield f"     {breach.text}"
+    if plan.rollback:
+        yield ""
+        yield "The way back: " + ", then ".join(
+            " + ".join(str(number) for number in members) for members in plan.rollback
+        )
     if plan.leftovers:
         yield ""
         yield "Merged but not deployed, to be dealt with first: " + ", ".join(

@@ -10,13 +10,21 @@ MAIN_BRANCHES = frozenset({"master", "main"})
 RELEASE_BRANCH_PREFIX = "wmf/"
 CONFIG_PROJECT = "operations/mediawiki-config"
 
+_UNREAD = '"'
+_LONGEST_UNREAD = 60  # characters of a footer that nobody can read
+
 CHANGE_ID = re.compile(r"I[0-9a-f]{40}\Z", re.IGNORECASE)
+_CHANGE_ID_LENGTH = 41
+_BLANK_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
 _FOOTER = re.compile(r"([A-Za-z][A-Za-z0-9-]*):[ \t]*(.*\S)[ \t]*\Z")
 _CHERRY_PICK = re.compile(r"\(cherry picked from commit [0-9a-f]{7,40}\)\s*\Z", re.IGNORECASE)
-_DEPENDS_ON_ID = re.compile(r"I[0-9a-f]{7,40}\Z", re.IGNORECASE)
+_DEPENDS_ON = "depends-on:"
+_DEPENDS_ON_ID = re.compile(r"(?i:I)[0-9A-Fa-f]{7,40}\Z")
 _DEPENDS_ON_URL = re.compile(
     r"https?://[^\s/]+/(?:\S+/\+/|r/(?:#/)?(?:c/)?)(\d{1,9})(?:/\d+)?/?\Z", re.ASCII
 )
+_L10N_PATH = re.compile(r"(?:\A|/)(?:i18n|languages)/")
+_BETA_ONLY_PATH = re.compile(r"\Atests/|-labs\.php\Z")
 
 
 class ProjectKind(StrEnum):
@@ -87,7 +95,7 @@ class Change:
     files: tuple[ChangedFile, ...] = ()
     diff: str = ""
 
-    @cached_property
+    @property
     def kind(self) -> ProjectKind:
         """The kind of its project."""
         return project_kind(self.project)
@@ -100,12 +108,12 @@ class Change:
     @property
     def is_code(self) -> bool:
         """Whether it is MediaWiki code, which rides the train."""
-        return self.kind is ProjectKind.CODE
+        return project_kind(self.project) is ProjectKind.CODE
 
     @property
     def is_config(self) -> bool:
         """Whether it is production configuration, which never rides the train."""
-        return self.kind is ProjectKind.CONFIG
+        return self.project == CONFIG_PROJECT
 
     @property
     def is_merged(self) -> bool:
@@ -127,48 +135,40 @@ class Change:
         """The branches that contain it."""
         return self.included_in | {self.branch} if self.is_merged else self.included_in
 
-    @cached_property
+    @property
     def paths(self) -> tuple[str, ...]:
-        """Every path that it touches, old names of renamed files included."""
-        return tuple(
-            path for file in self.files for path in (file.path, file.old_path) if path is not None
-        )
-
-    @cached_property
-    def directories(self) -> frozenset[str]:
-        """The names of all directories on its paths."""
-        return frozenset(part for path in self.paths for part in path.split("/")[:-1])
+        """Every path that it touches, and the old names of renamed files."""
+        old = [file.old_path for file in self.files if file.old_path is not None]
+        return (*[file.path for file in self.files], *old)
 
     @cached_property
     def depends_on(self) -> tuple[str, ...]:
         """What its `Depends-On` footers name, each once, in order: Change-Ids or numbers.
 
         A Change-Id is folded and may be abbreviated to seven digits or more; an address of the
-        review server is reduced to its change number.
+        review server is reduced to its change number. A footer in which nothing can be read is
+        kept as it is, in quotation marks: it names a change, and nobody knows which.
         """
-        if "depends-on" not in self.message.lower():
+        if _DEPENDS_ON not in self.message.lower():
             return ()
-        named = (
-            _depends_on_reference(word)
-            for name, value in footers(self.message)
-            if name == "depends-on"
-            for word in value.replace(",", " ").split()
-        )
-        return tuple(dict.fromkeys(reference for reference in named if reference))
+        named = [
+            reference
+            for line in _footer_lines(self.message)
+            if line[: len(_DEPENDS_ON)].lower() == _DEPENDS_ON
+            for reference in _depends_on_references(line[len(_DEPENDS_ON) :].strip())
+        ]
+        return tuple(dict.fromkeys(named))
 
-    @cached_property
+    @property
     def touches_l10n(self) -> bool:
         """Whether it makes the localisation cache be built again (as `scap backport` warns)."""
-        return not self.is_config and not self.directories.isdisjoint(("i18n", "languages"))
+        return not self.is_config and any(map(_L10N_PATH.search, self.paths))
 
     @cached_property
     def is_beta_only(self) -> bool:
         """Whether only the Beta Cluster sees it: merged, never synced, takes no slot."""
-        return (
-            self.is_config
-            and bool(self.paths)
-            and all(path.endswith("-labs.php") or path.startswith("tests/") for path in self.paths)
-        )
+        paths = self.paths
+        return bool(paths) and self.is_config and all(map(_BETA_ONLY_PATH.search, paths))
 
     @cached_property
     def name(self) -> str:
@@ -202,26 +202,41 @@ def folded_change_id(change_id: str) -> str:
 
 
 def footers(message: str) -> Iterator[tuple[str, str]]:
-    """Yield name (lower case) and value of each footer: the lines of the last paragraph.
-
-    A paragraph that only says where the change was cherry-picked from does not count as the last.
-    """
-    paragraphs = [part for part in re.split(r"\n[ \t]*(?:\n[ \t]*)+", message.strip()) if part]
-    while len(paragraphs) > 1 and all(
-        _CHERRY_PICK.match(line.strip()) for line in paragraphs[-1].split("\n")
-    ):
-        paragraphs.pop()
-    for line in paragraphs[-1].split("\n") if paragraphs else ():
-        if match := _FOOTER.match(line.strip()):
+    """Yield name (lower case) and value of each footer."""
+    for line in _footer_lines(message):
+        if match := _FOOTER.match(line):
             yield match[1].lower(), match[2]
 
 
-def _depends_on_reference(value: str) -> str | None:
-    if _DEPENDS_ON_ID.match(value):
-        return folded_change_id(value)
-    if match := _DEPENDS_ON_URL.match(value):
+def _footer_lines(message: str) -> list[str]:
+    """Return the lines of the last paragraph.
+
+    A paragraph that only says where the change was cherry-picked from does not count as the last.
+    """
+    paragraphs = [part.split("\n") for part in _BLANK_LINES.split(message.strip())]
+    while len(paragraphs) > 1 and all(map(_CHERRY_PICK.match, map(str.strip, paragraphs[-1]))):
+        paragraphs.pop()
+    return [line.strip() for line in paragraphs[-1]]
+
+
+def _depends_on_references(value: str) -> list[str]:
+    """Return what the value of one footer names."""
+    read = [_depends_on_reference(word) for word in value.replace(",", " ").split()]
+    found = [reference for reference in read if reference]
+    return found if found or not value else [f"{_UNREAD}{value[:_LONGEST_UNREAD]}{_UNREAD}"]
+
+
+def _depends_on_reference(word: str) -> str | None:
+    if _DEPENDS_ON_ID.match(word):
+        return folded_change_id(word)
+    if match := _DEPENDS_ON_URL.match(word):
         return str(int(match[1]))
     return None
+
+
+def is_unread(reference: str) -> bool:
+    """Return whether a reference of a `Depends-On` footer names nothing that can be looked up."""
+    return reference.startswith(_UNREAD)
 
 
 class ChangeSet:
@@ -229,9 +244,10 @@ class ChangeSet:
 
     def __init__(self, changes: Iterable[Change]) -> None:
         self._by_number = {change.number: change for change in changes}
-        self._by_key: dict[str, list[Change]] = {}
+        families: dict[str, list[Change]] = {}
         for change in sorted(self._by_number.values(), key=lambda change: change.number):
-            self._by_key.setdefault(change.key, []).append(change)
+            families.setdefault(change.key, []).append(change)
+        self._families = {key: tuple(family) for key, family in families.items()}
 
     def __getitem__(self, number: int) -> Change:
         return self._by_number[number]
@@ -251,17 +267,19 @@ class ChangeSet:
 
     def named(self, reference: str) -> tuple[Change, ...]:
         """Return every change that a `Depends-On` value names, by number; empty if none is."""
+        if is_unread(reference):
+            return ()
         if not reference.startswith("I"):
             change = self._by_number.get(int(reference))
             return (change,) if change is not None else ()
-        if CHANGE_ID.match(reference):
-            return tuple(self._by_key.get(reference, ()))
-        matching = sorted(key for key in self._by_key if key.startswith(reference))
-        return tuple(self._by_key[matching[0]]) if len(matching) == 1 else ()
+        if len(reference) == _CHANGE_ID_LENGTH:
+            return self._families.get(reference, ())
+        matching = sorted(key for key in self._families if key.startswith(reference))
+        return self._families[matching[0]] if len(matching) == 1 else ()
 
     def siblings(self, change: Change) -> tuple[Change, ...]:
         """Return the cherry-picks of a change, itself included: same Change-Id and project."""
-        family = self._by_key[change.key]
+        family = self._families[change.key]
         if len(family) == 1:
-            return (change,)
+            return family
         return tuple(other for other in family if other.project == change.project)

@@ -8,6 +8,7 @@ seen from the change that declares it.
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from scheduler.domain.changes import Change, ChangeSet, ChangeStatus
 from scheduler.domain.graphs import circles, strong_components
@@ -21,8 +22,7 @@ _LOOKED_AT = 300
 _END = -1  # no change has this number
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """One change needs another: a `Depends-On` footer, or the open parent in the relation chain.
 
     Attributes:
@@ -75,8 +75,10 @@ def is_relevant(
         family: all changes with the Change-Id of `needed`.
         production: which branches are checked out.
     """
-    if needed.is_config or not needed.is_code:
-        return needed.is_config
+    if needed.is_config:
+        return True
+    if not needed.is_code:
+        return False
     if viewer.is_code and viewer.is_on_release:
         if not production.is_deployable_branch(viewer.branch):
             return False
@@ -142,17 +144,17 @@ class Dependencies:
 
     def _links_of(self, change: Change) -> tuple[Link, ...]:
         links: dict[int, Link] = {}
-        unknown = False
+        unknown = matters = False
         for reference in change.depends_on:
             family = self._changes.named(reference)
             if not family:
                 unknown = True
                 self._complain(change, "dependency-unknown", reference)
             for needed in family:
-                links[needed.number] = Link(
-                    needed, is_relevant(change, needed, family, self._production)
-                )
-        if links and not unknown and not any(link.relevant for link in links.values()):
+                relevant = is_relevant(change, needed, family, self._production)
+                links[needed.number] = Link(needed, relevant)
+                matters = matters or relevant
+        if links and not unknown and not matters:
             self._only_irrelevant.add(change.number)
         parent = self._open_parent(change)
         if parent is not None:
@@ -179,12 +181,9 @@ class Dependencies:
             self._complain(viewer, "dependency-work-in-progress", needed)
         if not link.relevant:
             return
-        self._judge_state(
-            viewer,
-            needed,
-            must_be_booked=link.is_parent or not needed.is_on_main or needed.is_config,
-        )
-        if needed.is_code and needed.is_on_main:
+        in_main = needed.is_on_main and needed.is_code
+        self._judge_state(viewer, needed, must_be_booked=link.is_parent or not in_main)
+        if in_main:
             if viewer.is_config:
                 self._judge_versions(viewer, needed)
             elif viewer.is_code and not self._is_contained(viewer, needed):
@@ -232,9 +231,8 @@ class Dependencies:
                 if viewer in self._requested and needed not in self._requested:
                     known = {target for _, target, _ in self._local.get(viewer, ())}
                     if self._changes[needed] not in known:
-                        self._judge_state(
-                            self._changes[viewer], self._changes[needed], must_be_booked=True
-                        )
+                        link = Link(self._changes[needed], relevant=True)
+                        self._judge(self._changes[viewer], link)
 
     def problems(self) -> dict[int, tuple[Problem, ...]]:
         """Return what is wrong at or below each requested change that has such a problem.
@@ -352,10 +350,11 @@ class Dependencies:
             for link in self._links[number]:
                 if link.relevant:
                     target = link.to.number
-                    reached = {target} if target in self._requested else through.get(target, set())
-                    for first in sorted(reached):
-                        if first not in firsts or link.to.number == first:
-                            firsts[first] = link
+                    if target in self._requested:
+                        firsts[target] = link
+                    else:
+                        for first in sorted(through.get(target, ())):
+                            firsts.setdefault(first, link)
             firsts.pop(number, None)
             if firsts:
                 result[number] = firsts

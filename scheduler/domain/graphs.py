@@ -81,11 +81,29 @@ def circles(
     search whole, the circle is the shortest that was found.
     """
     found = []
-    for component in strong_components(nodes, lambda node: successors.get(node, ())):
+    leading = _leading_to_circles(successors)
+    starts = [node for node in nodes if node in leading] if leading else []
+    for component in strong_components(starts, lambda node: successors.get(node, ())):
         if len(component) > 1 or component[0] in successors.get(component[0], ()):
             members = frozenset(component)
             found.append((members, _shortest_circle(members, successors)))
     return found
+
+
+def _leading_to_circles(successors: Mapping[Node, Sequence[Node]]) -> set[Node]:
+    """Return what is left when that which leads nowhere is taken away, again and again."""
+    left = {node: len(following) for node, following in successors.items()}
+    before: dict[Node, list[Node]] = {}
+    for node, following in successors.items():
+        for after in following:
+            before.setdefault(after, []).append(node)
+    ends = [node for node in before if not left.get(node)]
+    while ends:
+        for node in before.get(ends.pop(), ()):
+            left[node] -= 1
+            if not left[node]:
+                ends.append(node)
+    return {node for node, count in left.items() if count}
 
 
 def _shortest_circle(

@@ -51,6 +51,7 @@ _LEAVES_QUEUE = (
 # Whoever is in several circles hears once: of the first one that they want mail about.
 CIRCLES: Mapping[str, tuple[Circle, ...]] = {
     "backport.submit": (Circle.REVIEWERS, Circle.LOCKED_DEPLOYERS),
+    "backport.become-known": (Circle.REQUESTER, Circle.REVIEWERS, Circle.WATCHERS),
     "backport.amend": (*_LEAVES_QUEUE, Circle.ASKER),
     "backport.withdraw": _LEAVES_QUEUE,
     "backport.approve": _OF_BACKPORT,

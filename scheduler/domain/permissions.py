@@ -72,6 +72,7 @@ class Act(StrEnum):
     MANAGE_CALENDAR = "manage-calendar"
     MANAGE_TRAIN = "manage-train"
     MANAGE_PEOPLE = "manage-people"
+    LOOK_AFTER_MAIL = "look-after-mail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,7 @@ PERMITS: Mapping[Act, Permit] = {
     Act.MANAGE_CALENDAR: Permit(frozenset({Role.RELEASE_ENGINEER})),
     Act.MANAGE_TRAIN: Permit(frozenset({Role.RELEASE_ENGINEER})),
     Act.MANAGE_PEOPLE: Permit(frozenset({Role.RELEASE_ENGINEER})),
+    Act.LOOK_AFTER_MAIL: Permit(frozenset({Role.RELEASE_ENGINEER})),
 }
 
 _DEEDS: Mapping[Act, str] = {
@@ -185,6 +187,7 @@ _DEEDS: Mapping[Act, str] = {
     Act.MANAGE_CALENDAR: "change the calendar",
     Act.MANAGE_TRAIN: "move the train",
     Act.MANAGE_PEOPLE: "manage people",
+    Act.LOOK_AFTER_MAIL: "look after the mail",
 }
 
 _OWN = {

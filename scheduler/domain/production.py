@@ -175,7 +175,7 @@ class Production:
         *,
         apart_from: str = "",
     ) -> Arrival | None:
-        """Return when the train brings a change to all of some groups.
+        """Return when the train brings a change to all of some groups: by the first that does.
 
         Args:
             groups: by name; none has no arrival.
@@ -190,7 +190,8 @@ class Production:
         for sibling in siblings:
             contained |= sibling.branches
             in_main = in_main or (sibling.is_merged and sibling.is_on_main)
-        for scheduled in self.schedule:
+        found = []
+        for scheduled in self._scheduled:
             branch = release_branch(scheduled.version)
             uncut = branch not in self.checked_out_branches and (
                 scheduled.cut is None or scheduled.cut > now
@@ -198,8 +199,23 @@ class Production:
             if branch != apart_from and (branch in contained or (in_main and uncut)):
                 times = {g: scheduled.promotions[g] for g in groups if g in scheduled.promotions}
                 if len(times) == len(groups):
-                    return Arrival(scheduled.version, times)
-        return None
+                    found.append(Arrival(scheduled.version, times))
+        return min(found, key=lambda arrival: arrival.complete_at, default=None)
+
+    @cached_property
+    def _scheduled(self) -> tuple[ScheduledVersion, ...]:
+        """The schedule with one entry for each version; the earliest time of a group counts."""
+        if len({one.version for one in self.schedule}) == len(self.schedule):
+            return self.schedule
+        merged: dict[str, ScheduledVersion] = {}
+        for one in self.schedule:
+            before = merged.get(one.version, one)
+            promotions = {
+                group: min(at, one.promotions.get(group, at))
+                for group, at in {**one.promotions, **before.promotions}.items()
+            }
+            merged[one.version] = ScheduledVersion(one.version, before.cut or one.cut, promotions)
+        return tuple(merged.values())
 
 
 NOTHING_KNOWN = Production()

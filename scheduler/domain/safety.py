@@ -7,6 +7,8 @@ code with what plans the queue, so that a defect there cannot hide here.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import NamedTuple
 
 from scheduler.domain.changes import Change, ChangeSet
 from scheduler.domain.production import Production
@@ -30,8 +32,7 @@ class Breach:
     accepted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """Production after some steps.
 
     Attributes:
@@ -57,6 +58,9 @@ class _Need:
     rule: str
     change: int
     needed: int
+
+
+_IN_ORDER = attrgetter("change", "rule", "text")
 
 
 class Judge:
@@ -100,8 +104,10 @@ class Judge:
                     broken[need] = self._breach(need, in_order)
             if broken:
                 broken = {need: b for need, b in broken.items() if not self._is_met(need, live)}
-            told = [*broken.values(), *self._outages(live, step, result)]
-            told.sort(key=lambda breach: (breach.change, breach.rule, breach.text))
+            told = [*broken.values()]
+            if self._about:
+                told += self._outages(live, step, result)
+            told.sort(key=_IN_ORDER)
             result.append(State(place, tuple(sorted(step)), tuple(told)))
         return result
 
@@ -118,7 +124,7 @@ class Judge:
                     found.append(_Need("dependency", number, needed.number))
         for said in self._about.get(number, ()):
             other = said.then if said.first == number else said.first
-            if other in live or self._runs(other):
+            if other in live or self._is_already_there(change, self._changes[other]):
                 continue
             if said.kind is StatementKind.TOGETHER:
                 found.append(_Need("together", number, other))
@@ -233,7 +239,7 @@ class Judge:
                 and said.only_first is OnlyFirst.OUTAGE
                 and said.first in live
                 and said.then not in live
-                and not self._runs(said.then)
+                and not self._is_already_there(self._changes[said.first], self._changes[said.then])
             ):
                 accepted = "unsafe-first-step" in self._overridden.get(said.first, frozenset())
                 text = f"{self._changes[said.first]} alone was said to be an outage"

@@ -83,6 +83,12 @@ def _submit(payload: Payload) -> str:
     return f"asked for change {_text(payload, 'change')} to be deployed{known}"
 
 
+def _become_known(payload: Payload) -> str:
+    patch_set = _text(payload, "patch_set")
+    told = f"patch set {patch_set} of change" if patch_set else "change"
+    return f"heard from Gerrit of {told} {_text(payload, 'change')}: it can be reviewed now"
+
+
 def _approve(payload: Payload) -> str:
     patch_set, rules = _text(payload, "patch_set"), _several(payload, "acknowledged")
     what = f"approved patch set {patch_set}" if patch_set else "approved this backport"
@@ -232,6 +238,7 @@ def _moment(text: str) -> str:
 
 _WORDED: Mapping[str, Callable[[Payload], str]] = {
     "backport.submit": _submit,
+    "backport.become-known": _become_known,
     "backport.approve": _approve,
     "backport.reply": _reply,
     "backport.void-approval": _void_approval,

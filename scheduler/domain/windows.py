@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
+from math import ceil
 
 from scheduler.domain.errors import AmbiguousLocalTime, NoSuchLocalTime
 
@@ -46,8 +47,18 @@ class Window:
         return (self.end - self.start) / timedelta(minutes=1)
 
     def at(self, minute: int) -> datetime:
-        """Return the moment this many minutes after the start."""
-        return self.start + timedelta(minutes=minute)
+        """Return the moment this many minutes after the start; the last there is if that is later.
+
+        A step that people keep in whatever it takes may be reckoned to end after all time.
+        """
+        try:
+            return self.start + timedelta(minutes=minute)
+        except OverflowError:
+            return datetime.max.replace(tzinfo=UTC)
+
+    def minutes_gone(self, now: datetime) -> int:
+        """Return how many of its minutes are over, a begun one counting whole; 0 before it."""
+        return max(ceil((now - self.start) / timedelta(minutes=1)), 0)
 
 
 def moments_of(day: date, at: time, zone: tzinfo) -> tuple[datetime, ...]:

@@ -249,6 +249,14 @@ class Window(models.Model):
         """Whether it was neither called off nor skipped."""
         return self.cancelled_at is None and self.skipped_at is None
 
+    def minutes_gone(self, now: datetime) -> int:
+        """Return how many of its minutes are over for its queue: a lock stops that clock."""
+        return self.to_domain().minutes_gone(self.as_of or self.locked_at or now)
+
+    def queue_begins(self, now: datetime) -> datetime:
+        """Return when the first step of its queue can start."""
+        return self.to_domain().at(self.minutes_gone(now))
+
     def is_over(self, now: datetime) -> bool:
         """Return whether it has ended, by the time it is planned at."""
         return self.end <= self.planned_at(now)

@@ -90,6 +90,7 @@ def submit_backports(
     backports = []
     for change in changes:
         backport = _create(change, window, requester, answers, now)
+        change.refresh_from_db(fields=["patch_set"])  # Gerrit may just have told
         record(
             kind="backport.submit",
             actor=requester,
@@ -149,11 +150,7 @@ def amend_backport(
         IllegalTransition: it is over or being deployed.
         Refused: the answers say nothing, or the window is over.
     """
-    take_turn(backport.window)
-    read_again(backport)
-    actor = actor_of(by)
-    require(actor, Act.AMEND, relations_to(actor, backport))
-    require_current(backport, fingerprint)
+    take_as_shown(backport, by, Act.AMEND, fingerprint)
     if backport.window.is_over(timezone.now()):
         raise Refused("The window is over; book the change in another one.")
     _require_answers(answers)
@@ -179,11 +176,7 @@ def withdraw_backport(*, backport: Backport, by: User, fingerprint: str) -> Back
         OutOfDate: it is not what the page showed any more.
         IllegalTransition: it is over or being deployed.
     """
-    take_turn(backport.window)
-    read_again(backport)
-    actor = actor_of(by)
-    require(actor, Act.WITHDRAW, relations_to(actor, backport))
-    require_current(backport, fingerprint)
+    take_as_shown(backport, by, Act.WITHDRAW, fingerprint)
     now = timezone.now()
     backport.apply(Action.WITHDRAW, approved_content="")
     void_approval(backport, now)
@@ -235,11 +228,7 @@ def hand_over_backport(*, backport: Backport, by: User, to: User, fingerprint: s
         IllegalTransition: it is over or being deployed.
         Refused: it is theirs already.
     """
-    take_turn(backport.window)
-    read_again(backport)
-    actor = actor_of(by)
-    require(actor, Act.HAND_OVER, relations_to(actor, backport))
-    require_current(backport, fingerprint)
+    take_as_shown(backport, by, Act.HAND_OVER, fingerprint)
     if to == backport.requester:
         raise Refused(f"It is {to.username}'s already.")
     receiver = actor_of(to)
@@ -321,6 +310,20 @@ def watch_backport(*, backport: Backport, by: User, watching: bool) -> None:
 def says_nothing(answer: str) -> bool:
     """Tell whether an answer names no place where problems could occur."""
     return answer.strip(" \t\r\n.!").lower() in _SAYS_NOTHING
+
+
+def take_as_shown(backport: Backport, by: User, act: Act, fingerprint: str) -> None:
+    """Take a backport for the rest of the transaction, for what somebody does to what they saw.
+
+    Raises:
+        NotPermitted: they may not do this to it.
+        OutOfDate: it is something else now.
+    """
+    take_turn(backport.window)
+    read_again(backport)
+    actor = actor_of(by)
+    require(actor, act, relations_to(actor, backport))
+    require_current(backport, fingerprint)
 
 
 def read_again(backport: Backport) -> None:

@@ -13,6 +13,7 @@ from scheduler.adapters.registry import review_system
 from scheduler.domain import changes as domain
 from scheduler.models import Backport, Change, Window
 from scheduler.queries import OPEN_STATUSES
+from scheduler.services.events import record
 from scheduler.services.plans import replan_window, take_turn
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,8 @@ def siblings_in(fetched: Sequence[FetchedChange]) -> tuple[domain.Change, ...]:
 def store_changes(*, fetched: Iterable[FetchedChange], at: datetime) -> list[Change]:
     """Store what the review system said, and plan the windows again that it matters to.
 
-    A patch set older than the one stored is left out: it was fetched before.
+    A patch set older than the one stored is left out: it was fetched before. For each backport
+    that was booked before its change was known one event is logged.
 
     Args:
         fetched: what it said.
@@ -99,10 +101,24 @@ def store_changes(*, fetched: Iterable[FetchedChange], at: datetime) -> list[Cha
     windows = list(concerned.distinct().order_by("pk"))
     for window in windows:
         take_turn(window)
+    _note_what_became_known([row.number for row in stored.values() if not row.is_known], at)
     for window in windows:
         replan_window(window=window, now=at)
     now_stored = {change.number: change for change in Change.objects.filter(number__in=answers)}
     return [now_stored[number] for number in answers]
+
+
+def _note_what_became_known(numbers: Iterable[int], at: datetime) -> None:
+    waiting = Backport.objects.filter(change__number__in=numbers, status__in=OPEN_STATUSES)
+    for backport in waiting.select_related("change", "window").order_by("pk"):
+        record(
+            kind="backport.become-known",
+            actor=None,
+            window=backport.window,
+            backport=backport,
+            payload={"change": backport.change.number, "patch_set": backport.change.patch_set},
+            at=at,
+        )
 
 
 def expect_change(*, number: int) -> Change:

@@ -1,14 +1,20 @@
-"""Who is in the circles of an event: people with an address, who want mail about it."""
+"""Who is in the circles of an event: people with an address, who want mail about it.
+
+What they were to it is judged by the log as of the event: it may be handed on much later, and what
+a mail gives as its reason has to be true of what it tells. Whether they want it, and whether their
+account and role still let them do something about it, is judged when it is handed on.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from scheduler.actors import actor_of, relations_to
+from scheduler.domain.lifecycle import TRANSITIONS
 from scheduler.domain.notices import Circle, Why, circles_of
 from scheduler.domain.permissions import EMERGENCY_ROLES, PERMITS, Act, may
 from scheduler.models import Acknowledgement, Backport, Event, Override, User
-from scheduler.queries import OPEN_STATUSES
+from scheduler.services.histories import LOCK, MOVES, SUBMIT, UNLOCK
 
 # What ends an approval, if there is one; and what ends a question to the requester.
 _VOIDING = (
@@ -22,6 +28,12 @@ _VOIDING = (
     "backport.withdraw-approval",
 )
 _REPLYING = ("backport.reply", "backport.amend")
+# What ends a backport, from wherever it is.
+_ENDING = frozenset(
+    kind
+    for kind, action in MOVES.items()
+    if not any(after.is_open for (_, moved), after in TRANSITIONS.items() if moved is action)
+)
 
 
 def concerned_by(event: Event) -> dict[User, Why]:
@@ -32,7 +44,7 @@ def concerned_by(event: Event) -> dict[User, Why]:
     told apart by two reasons hears for the first of them that they want.
 
     Args:
-        event: its window and backport may have to be loaded.
+        event: its actor and window may have to be loaded.
     """
     told: dict[str, tuple[User, Why]] = {}
     theirs = event.actor.email.casefold() if event.actor else ""
@@ -69,12 +81,34 @@ def reason_for(event: Event, person: User, why: Why) -> str:
 
 
 def _is_locked(event: Event) -> bool:
-    locked_at = event.window.locked_at if event.window else None
-    return locked_at is not None and locked_at <= event.at
+    """Return whether its window was locked when it happened."""
+    if event.window_id is None:
+        return False
+    before = Event.objects.filter(
+        window=event.window_id, kind__in=[LOCK, UNLOCK], seq__lt=event.seq
+    )
+    return before.order_by("-seq").values_list("kind", flat=True).first() == LOCK
+
+
+def _as_it_was(event: Event) -> Iterable[Backport]:
+    """Return the backport that an event is about, if any, with whose it was then."""
+    rows = Backport.objects.filter(events=event)
+    return _with_requesters_then(event, rows.select_related("change", "requester", "edited_by"))
+
+
+def _with_requesters_then(event: Event, backports: Iterable[Backport]) -> list[Backport]:
+    """Return backports, each with who was its requester when an event happened."""
+    found = list(backports)
+    later = Event.objects.filter(kind="backport.hand-over", seq__gt=event.seq, backport__in=found)
+    first_from = dict(later.order_by("-seq").values_list("backport", "payload__from"))
+    people = {one.username: one for one in User.objects.filter(username__in=first_from.values())}
+    for backport in found:
+        backport.requester = people.get(first_from.get(backport.pk, ""), backport.requester)
+    return found
 
 
 def _requester(event: Event) -> Iterable[User]:
-    return [event.backport.requester] if event.backport else []
+    return [backport.requester for backport in _as_it_was(event)]
 
 
 def _named(name: str) -> Callable[[Event], Iterable[User]]:
@@ -86,16 +120,23 @@ def _watchers(event: Event) -> Iterable[User]:
     return User.objects.filter(watches__backport=event.backport_id)
 
 
-def _pair(event: Event) -> QuerySet[Backport]:
-    """Return the open backports of the two changes that an answer is about."""
-    numbers = [event.payload.get("first"), event.payload.get("then")]
-    return Backport.objects.filter(
-        window=event.window_id, change__number__in=numbers, status__in=OPEN_STATUSES
-    )
+def _booked_then(event: Event, numbers: object) -> list[Backport]:
+    """Return the backports of these changes that were open in its window when it happened."""
+    about = numbers if isinstance(numbers, list) else []
+    until = Event.objects.filter(window=event.window_id, seq__lt=event.seq)
+    rows = Backport.objects.filter(
+        pk__in=until.filter(kind=SUBMIT).values("backport"), change__number__in=about
+    ).exclude(pk__in=until.filter(kind__in=_ENDING).values("backport"))
+    return _with_requesters_then(event, rows.select_related("requester"))
+
+
+def _pair(event: Event) -> list[Backport]:
+    """Return the backports of the two changes that an answer is about."""
+    return _booked_then(event, [event.payload.get("first"), event.payload.get("then")])
 
 
 def _pair_requesters(event: Event) -> Iterable[User]:
-    return User.objects.filter(backports__in=_pair(event)).distinct()
+    return [backport.requester for backport in _pair(event)]
 
 
 def _pair_watchers(event: Event) -> Iterable[User]:
@@ -104,11 +145,10 @@ def _pair_watchers(event: Event) -> Iterable[User]:
 
 def _queue_requesters(event: Event) -> Iterable[User]:
     """Return who requested what a window was last locked with, up to this event."""
-    locks = Event.objects.filter(window=event.window_id, kind="window.lock", seq__lte=event.seq)
+    locks = Event.objects.filter(window=event.window_id, kind=LOCK, seq__lte=event.seq)
     lock = locks.order_by("-seq").first()
-    queued = lock.payload.get("queued", []) if lock else []
-    booked = Backport.objects.filter(window=event.window_id, change__number__in=queued)
-    return User.objects.filter(backports__in=booked.filter(status__in=OPEN_STATUSES)).distinct()
+    queued = lock.payload.get("queued") if lock else None
+    return [backport.requester for backport in _booked_then(event, queued)]
 
 
 def _who_last(event: Event, kind: str, ended_by: tuple[str, ...]) -> Iterable[User]:
@@ -150,14 +190,13 @@ def _who_may(act: Act) -> Callable[[Event], Iterable[User]]:
     """Return who finds the people who may do something to the backport."""
 
     def find(event: Event) -> list[User]:
-        if event.backport is None:
-            return []
+        backports = _as_it_was(event)
         roles = [role.value for role in PERMITS[act].roles]
         people = User.objects.filter(groups__name__in=roles, is_active=True, mail_reviews=True)
         found = []
         for person in people.exclude(email="").distinct():
             actor = actor_of(person)
-            if may(actor, act, relations_to(actor, event.backport)):
+            if any(may(actor, act, relations_to(actor, backport)) for backport in backports):
                 found.append(person)
         return found
 
@@ -177,6 +216,13 @@ def _emergency(event: Event) -> Iterable[User]:
     return User.objects.filter(groups__name__in=roles, is_active=True).distinct()
 
 
+def _reviewers(event: Event) -> Iterable[User]:
+    """Return who may review it; nobody yet if Gerrit had not told about the change by then."""
+    if event.kind == "backport.submit" and event.payload.get("patch_set") == 0:
+        return []
+    return _who_may(Act.APPROVE)(event)
+
+
 def _deployers(event: Event) -> Iterable[User]:
     return event.window.deployers.all() if event.window else []
 
@@ -194,7 +240,7 @@ _PEOPLE: Mapping[Circle, Callable[[Event], Iterable[User]]] = {
     Circle.OVERRIDERS: _overriders,
     Circle.ACCOUNT: _named("person"),
     Circle.ASKER: _asker,
-    Circle.REVIEWERS: _who_may(Act.APPROVE),
+    Circle.REVIEWERS: _reviewers,
     Circle.CONFIRMERS: _who_may(Act.CONFIRM_OVERRIDE),
     Circle.WATCHERS: _watchers,
     Circle.PAIR_WATCHERS: _pair_watchers,

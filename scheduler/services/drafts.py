@@ -35,20 +35,20 @@ def save_draft(*, user: User, typed: Mapping[str, Iterable[object]], key: str = 
         key: of the draft to write over, as `Draft.pk`; anything else starts a new one.
 
     Returns:
-        The draft; None where nothing was typed that is worth one.
+        The draft; None where nothing was answered yet, so that there is nothing to begin one with.
 
     Raises:
         NotPermitted: the person may not book, so has nothing to draft.
     """
     require(actor_of(user), Act.BOOK)
     kept = usable(typed)
-    if not any(value for name in _WORTH for value in kept.get(name, ())):
-        return None
     _take_turn(user)
     mine = Draft.objects.filter(user=user)
-    name = shortened(" ".join(" ".join(kept.get("change", ())).split()), LONGEST_NAME)
     draft = mine.filter(pk=key).first() if _is_key(key) else None
-    draft = draft or _bare(mine.filter(change=name).first()) or Draft(user=user)
+    if draft is None and not any(value for name in _SAID for value in kept.get(name, ())):
+        return None
+    draft = draft or Draft(user=user)
+    name = shortened(" ".join(" ".join(kept.get("change", ())).split()), LONGEST_NAME)
     others = mine.exclude(pk=draft.pk).values_list("change", flat=True)
     draft.change = _free_name(name, set(others))
     draft.typed, draft.saved_at = kept, timezone.now()
@@ -81,7 +81,8 @@ def usable(typed: object) -> Typed:
     }
 
 
-# What is filled in for everybody, such as the window or who tests, is no reason to keep a draft.
+# What a draft begins with: not which change it is about, which is soon pasted again, nor what is
+# filled in for everybody, such as the window or who tests.
 _SAID = (
     "why_not_train",
     "user_impact",
@@ -91,8 +92,9 @@ _SAID = (
     "rollback_how",
     "steps_before",
     "steps_after",
+    "marks",
+    "criteria",
 )
-_WORTH = ("change", *_SAID)
 
 
 def _take_turn(user: User) -> None:
@@ -101,12 +103,6 @@ def _take_turn(user: User) -> None:
     On SQLite the transaction has its one write lock already.
     """
     list(User.objects.select_for_update(no_key=True).filter(pk=user.pk).values_list("pk"))
-
-
-def _bare(draft: Draft | None) -> Draft | None:
-    """Return a draft that names its change and says nothing about it: it may be written over."""
-    said = usable(draft.typed) if draft else {}
-    return None if any(any(said.get(name, ())) for name in _SAID) else draft
 
 
 def _free_name(change: str, taken: Container[str]) -> str:

@@ -19,7 +19,10 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
+from scheduler.actors import actor_of
+from scheduler.domain.errors import OutOfDate
 from scheduler.domain.notices import Why
+from scheduler.domain.permissions import Act, require
 from scheduler.domain.sentences import sentence_of, words_of
 from scheduler.models import Backport, Delivery, Event, Notification, User
 from scheduler.services.concern import concerned_by, reason_for
@@ -45,8 +48,7 @@ def deliver_events(*, at: datetime, limit: int = 500) -> int:
     """
     undelivered = (
         Event.objects.filter(delivery__isnull=True)
-        .select_related("actor", "window", "backport__requester", "backport__change")
-        .select_related("backport__edited_by")
+        .select_related("actor", "window")
         .order_by("seq")
     )
     return sum(_deliver(event, at) for event in undelivered[:limit])
@@ -88,10 +90,28 @@ def send_notifications(*, at: datetime, limit: int = 200) -> int:
     return sent
 
 
+def unsent() -> QuerySet[Notification]:
+    """Return the mails that still have to go out."""
+    return Notification.objects.filter(sent_at__isnull=True)
+
+
+def send_sooner(*, notification: Notification, by: User) -> None:
+    """Have a mail tried by the next sweep, however long the pause after its failure still lasts.
+
+    No event: nothing that people decided or were told changes by it.
+
+    Raises:
+        NotPermitted: not a release engineer.
+        OutOfDate: it was sent already, or a sweep has it in hand.
+    """
+    require(actor_of(by), Act.LOOK_AFTER_MAIL)
+    now = timezone.now()
+    if not _unclaimed(now).filter(pk=notification.pk).update(due_at=now):
+        raise OutOfDate("This mail was sent meanwhile, or is being sent now.")
+
+
 def _unclaimed(at: datetime) -> QuerySet[Notification]:
-    return Notification.objects.filter(
-        Q(claimed_until__isnull=True) | Q(claimed_until__lte=at), sent_at__isnull=True
-    )
+    return unsent().filter(Q(claimed_until__isnull=True) | Q(claimed_until__lte=at))
 
 
 def _send(pk: int, at: datetime) -> bool:
@@ -140,14 +160,17 @@ def mail_of(notification: Notification) -> EmailMessage:
 
 
 def link_to(event: Event) -> str:
-    """Return the absolute address of exactly what an event is about."""
+    """Return the absolute address of exactly what an event is about, for who is told of it."""
+    return _absolute(path_to(event))
+
+
+def path_to(event: Event) -> str:
+    """Return the same without the site."""
     if event.backport_id is not None:
-        path = reverse("backport", args=[event.backport_id])
-    elif event.window_id is not None:
-        path = reverse("window", args=[event.window_id])
-    else:
-        path = reverse("profile" if event.kind.startswith("person.") else "calendar")
-    return _absolute(path)
+        return reverse("backport", args=[event.backport_id])
+    if event.window_id is not None:
+        return reverse("window", args=[event.window_id])
+    return reverse("profile" if event.kind.startswith("person.") else "calendar")
 
 
 def _absolute(path: str) -> str:

@@ -1,13 +1,14 @@
 """Planning a window again: the plan, the questions, the fingerprints, and what became void."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F
 
-from scheduler.adapters.plan_document import document_of, render
+from scheduler.adapters.plan_document import document_of, render, time_text
 from scheduler.domain.lifecycle import Action, Status
 from scheduler.domain.planning.plan import Plan as Planned
 from scheduler.domain.planning.plan import PlanInput
@@ -53,7 +54,7 @@ def take_turn(window: Window) -> None:
 
 
 @transaction.atomic
-def replan_window(*, window: Window, now: datetime) -> Plan:
+def replan_window(*, window: Window, now: datetime, to_the_minute: bool = False) -> Plan:
     """Plan a window from what is stored now, and bring everything up to date that follows.
 
     Approvals of what has changed since become void (one event each), and so does what people took
@@ -64,6 +65,7 @@ def replan_window(*, window: Window, now: datetime) -> Plan:
     Args:
         window: which.
         now: the clock, UTC; a replay is planned at its own moment instead.
+        to_the_minute: store a new one also if only the time moved on at which the steps start.
 
     Returns:
         The newest plan.
@@ -86,7 +88,14 @@ def replan_window(*, window: Window, now: datetime) -> Plan:
     newest = newest_plan(window)
     if newest is not None and window.is_locked:
         return newest
-    return _store_plan(window, backports, given, planned, newest, now)
+    made = _Made(given, planned)
+    if (
+        newest is not None
+        and newest.fingerprint == made.fingerprint
+        and (not to_the_minute or newest.result == made.result)
+    ):
+        return newest
+    return _store_plan(window, backports, made, newest, now)
 
 
 def _void_outdated_approvals(backports: Sequence[Backport], given: PlanInput, at: datetime) -> bool:
@@ -203,46 +212,63 @@ def _update_questions(window: Window, planned: Planned, at: datetime) -> None:
         )
 
 
-def _store_plan(  # noqa: PLR0913, PLR0917 - what a plan row is made of
+class _Made:
+    """A plan that was just made, as it is stored."""
+
+    def __init__(self, given: PlanInput, planned: Planned) -> None:
+        self.queue = planned.queue
+        self.document, self.result = document_of(given), render(planned)
+        self.fingerprint = plan_fingerprint(self.document, self.result)
+
+
+def _store_plan(
     window: Window,
     backports: Sequence[Backport],
-    given: PlanInput,
-    planned: Planned,
+    made: _Made,
     newest: Plan | None,
     at: datetime,
 ) -> Plan:
-    document, result = document_of(given), render(planned)
-    fingerprint = plan_fingerprint(document, result)
-    if newest is not None and newest.fingerprint == fingerprint:
-        return newest
     plan = Plan.objects.create(
         window=window,
         version=newest.version + 1 if newest else 1,
-        fingerprint=fingerprint,
-        document=document,
-        result=result,
+        fingerprint=made.fingerprint,
+        document=made.document,
+        result=made.result,
         made_at=at,
     )
     by_number = {backport.change.number: backport for backport in backports}
     steps = PlanStep.objects.bulk_create(
         PlanStep(plan=plan, position=step.position, starts=step.starts, minutes=step.minutes)
-        for step in planned.queue
+        for step in made.queue
     )
     PlanStepMember.objects.bulk_create(
         PlanStepMember(step=row, plan=plan, backport=by_number[number])
-        for row, step in zip(steps, planned.queue, strict=True)
+        for row, step in zip(steps, made.queue, strict=True)
         for number in step.changes
     )
     return plan
 
 
-def plan_fingerprint(document: dict[str, object], result: dict[str, object]) -> str:
+def plan_fingerprint(document: Mapping[str, Any], result: Mapping[str, Any]) -> str:
     """Return the digest of a plan, without what differs each time although nothing happened.
 
     That is the clock, and the places of the plan before: both show in the result if they matter.
+    Nor does it tell how long the window has begun: the steps count from its start.
     """
-    facts = {name: value for name, value in document.items() if name != "now"}
-    backports = facts.pop("backports")
-    assert isinstance(backports, list)  # noqa: S101 - the format of the document
-    asked = [{name: one[name] for name in one if name != "place"} for one in backports]
-    return digest({"facts": facts, "asked": asked, "result": result})
+    facts = {name: value for name, value in document.items() if name not in {"now", "backports"}}
+    asked = [
+        {name: value for name, value in one.items() if name != "place"}
+        for one in document["backports"]
+    ]
+    start = datetime.fromisoformat(document["window"]["start"])
+    told = {**result, "queue": _starting_at(start, result["queue"])}
+    return digest({"facts": facts, "asked": asked, "result": told})
+
+
+def _starting_at(start: datetime, queue: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the steps of a queue, all moved alike so that the first one starts then."""
+    starts = [datetime.fromisoformat(step["starts"]) for step in queue]
+    return [
+        {**step, "starts": time_text(start + (at - starts[0]))}
+        for step, at in zip(queue, starts, strict=True)
+    ]

@@ -18,7 +18,7 @@ from scheduler.domain.policy.findings import Finding, Level
 from scheduler.models import Acknowledgement, Backport, Override, Review, User
 from scheduler.models.reviews import SHORTEST_REASON, Decision
 from scheduler.queries import planned_now
-from scheduler.services.backports import read_again, require_current
+from scheduler.services.backports import read_again, require_current, take_as_shown
 from scheduler.services.events import record
 from scheduler.services.fingerprints import content_of, fingerprint_of, told_content_of
 from scheduler.services.plans import end_all_lifting, replan_window, take_turn, void_approval
@@ -77,13 +77,10 @@ def approve_backport(
         Refused: Gerrit has not told about the change yet, or not exactly the rules that object
             were acknowledged, or without a reason.
     """
-    _take(backport)
-    actor = actor_of(reviewer)
-    relations = relations_to(actor, backport)
-    require(actor, Act.APPROVE, relations)
+    take_as_shown(backport, reviewer, Act.APPROVE, fingerprint)
     if acknowledged:
-        require(actor, Act.ACKNOWLEDGE, relations)
-    require_current(backport, fingerprint)
+        actor = actor_of(reviewer)
+        require(actor, Act.ACKNOWLEDGE, relations_to(actor, backport))
     if not backport.is_open:
         backport.apply(Action.APPROVE)
     shown = _shown(backport, fingerprint)
@@ -107,10 +104,7 @@ def withdraw_approval(*, backport: Backport, by: User, fingerprint: str, reason:
         IllegalTransition: it is not approved, or being deployed.
         Refused: no reason.
     """
-    _take(backport)
-    actor = actor_of(by)
-    require(actor, Act.WITHDRAW_APPROVAL, relations_to(actor, backport))
-    require_current(backport, fingerprint)
+    take_as_shown(backport, by, Act.WITHDRAW_APPROVAL, fingerprint)
     _require_words(reason)
     now = timezone.now()
     backport.apply(Action.VOID_APPROVAL, approved_content="")
@@ -137,9 +131,7 @@ def acknowledge_findings(
         OutOfDate: something changed since the page was shown.
         Refused: no rule, not exactly those that object, or no reason.
     """
-    _take(backport)
-    actor = actor_of(by)
-    require(actor, Act.ACKNOWLEDGE, relations_to(actor, backport))
+    take_as_shown(backport, by, Act.ACKNOWLEDGE, fingerprint)
     shown = _shown(backport, fingerprint)
     objecting = shown.objecting(Level.SHOULD)
     if not objecting:
@@ -171,9 +163,7 @@ def propose_override(
         Refused: the rule does not object or is never overridden, the reason is too short, or an
             override of it is proposed or in force.
     """
-    _take(backport)
-    actor = actor_of(by)
-    require(actor, Act.PROPOSE_OVERRIDE, relations_to(actor, backport))
+    take_as_shown(backport, by, Act.PROPOSE_OVERRIDE, fingerprint)
     shown = _shown(backport, fingerprint)
     found = shown.objecting(Level.MUST).get(rule)
     if rule in NEVER_OVERRIDDEN:
@@ -216,6 +206,7 @@ def confirm_override(*, override: Override, by: User, fingerprint: str) -> Overr
     override.refresh_from_db()
     actor = actor_of(by)
     require(actor, Act.CONFIRM_OVERRIDE, relations_to(actor, backport, override))
+    require_current(backport, fingerprint)
     shown = _shown(backport, fingerprint)
     found = shown.objecting(Level.MUST).get(override.rule)
     waits = Override.objects.filter(
@@ -263,9 +254,7 @@ def end_override(*, override: Override, by: User, reason: str) -> Override:
 
 
 @transaction.atomic
-def decline_backport(
-    *, backport: Backport, reviewer: User, fingerprint: str, reason: str
-) -> Backport:
+def decline_backport(*, backport: Backport, by: User, fingerprint: str, reason: str) -> Backport:
     """Say no to a backport, with the reason. One event is logged.
 
     Raises:
@@ -274,7 +263,7 @@ def decline_backport(
         IllegalTransition: it is over or being deployed.
         Refused: no reason.
     """
-    return _decide(backport, reviewer, fingerprint, reason, Decision.DECLINE)
+    return _decide(backport, by, fingerprint, reason, Decision.DECLINE)
 
 
 @transaction.atomic
@@ -341,10 +330,7 @@ def reply_to_question(*, backport: Backport, by: User, fingerprint: str, reply: 
         IllegalTransition: nobody asked.
         Refused: no answer, or the window is over.
     """
-    _take(backport)
-    actor = actor_of(by)
-    require(actor, Act.REPLY, relations_to(actor, backport))
-    require_current(backport, fingerprint)
+    take_as_shown(backport, by, Act.REPLY, fingerprint)
     now = timezone.now()
     if backport.window.is_over(now):
         raise Refused("The window is over; book the change in another one.")
@@ -379,10 +365,7 @@ def _decide(
     backport: Backport, by: User, fingerprint: str, reason: str, decision: Decision
 ) -> Backport:
     act, action = _MEANING[decision]
-    _take(backport)
-    actor = actor_of(by)
-    require(actor, act, relations_to(actor, backport))
-    require_current(backport, fingerprint)
+    take_as_shown(backport, by, act, fingerprint)
     _require_words(reason)
     if decision is Decision.SEND_TO_TRAIN and backport.change.project == CONFIG_PROJECT:
         raise Refused("Configuration never rides the train; decline it, or leave it in a window.")
@@ -407,7 +390,6 @@ def _shown(backport: Backport, fingerprint: str) -> _Shown:
         OutOfDate: something changed since.
         Refused: Gerrit has not told about the change yet.
     """
-    require_current(backport, fingerprint)
     if not backport.change.is_known:
         raise Refused("Gerrit has not told about this change yet; nobody can have seen it.")
     now = timezone.now()

@@ -149,6 +149,7 @@ def miss_backport(backport: Backport, *, why: str, at: datetime) -> None:
 def lock_window(*, window: Window, by: User, plan_fingerprint: str) -> Window:
     """Fix the queue of a window as the page showed it, and pin the policy's numbers.
 
+    In a window that has begun its steps start from now on, wherever they stood on the page.
     Every approved backport in the queue is now queued. One event is logged.
 
     Raises:
@@ -163,7 +164,7 @@ def lock_window(*, window: Window, by: User, plan_fingerprint: str) -> Window:
         raise Refused("This window is locked already.")
     if window.is_over(now) or not window.takes_place:
         raise Refused("This window is over.")
-    plan = replan_window(window=window, now=now)
+    plan = replan_window(window=window, now=now, to_the_minute=True)
     if plan.fingerprint != plan_fingerprint:
         raise OutOfDate("The plan changed since you opened it; read it again.")
     question = Question.objects.filter(window=window, closed_at__isnull=True).first()

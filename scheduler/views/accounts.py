@@ -72,6 +72,7 @@ def _show_sign_in(
     context = {
         "form": form,
         "next": _next_of(request),
+        "ended": request.GET.get("ended", ""),
         "cast": CAST if settings.SWAT_DEMO else (),
         "provider": provider_name(),
     }

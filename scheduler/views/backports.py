@@ -24,7 +24,12 @@ from scheduler.views.history import history_of
 from scheduler.views.http import PageRequest, Refusal, act, page
 from scheduler.views.pictures import Link, Picture, picture_of
 from scheduler.views.plan_pages import Entry, Objection, PlanPage, QuestionCard
-from scheduler.views.reading import events_about, question_to_requester, reviews_of
+from scheduler.views.reading import (
+    events_about,
+    question_to_requester,
+    questions_asked_about,
+    reviews_of,
+)
 from scheduler.views.review_parts import review_parts
 from scheduler.views.windows import plan_page
 
@@ -77,7 +82,7 @@ def show(
         and may(actor, Act.WITHDRAW, relations_to(actor, backport)),
         "may_copy": backport.is_open and may(actor, Act.BOOK),
         "may_book_again": status in BOOKED_AGAIN and may(actor, Act.BOOK),
-        "history": history_of(events, number),
+        "history": history_of(events, number, questions_asked_about(backport, events)),
         "next_sentence": _next_sentence(backport, place, entry, questions, shown),
         "done": done,
         **review_parts(request, backport, actor, entry.objections, events),

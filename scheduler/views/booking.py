@@ -24,6 +24,7 @@ from scheduler.services.intake import Named, book_named, look_up
 from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, answered_before, page
 from scheduler.views.previewing import WindowRow, Wish, choice_of, preview_of
 from scheduler.views.reading import bookable_windows
+from scheduler.views.sessions import typist_token
 
 Row = TypeVar("Row", Draft, Backport)
 
@@ -232,6 +233,7 @@ def _shown(
         "form": form,
         "drafts": drafts_of(request.user),
         "draft_key": request.POST.get("draft", ""),
+        "typist": typist_token(request.user),
         **_previewed(request, given),
         **{name: value for name, value in context.items() if value},
     }

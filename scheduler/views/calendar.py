@@ -157,18 +157,19 @@ def _row(
     # What Gerrit has not told about yet is in no plan.
     places["held"] += sum(not one.change.is_known for one in plan.backports.values())
     length = int(window.to_domain().minutes)
+    gone = _gone(window, now)
     return Row(
         window=window,
         max_patches=numbers.max_patches,
         slots_left=max(numbers.max_patches - plan.slots, 0),
-        minutes_left=max(length - max(plan.minutes, _gone(window, now)), 0),
+        minutes_left=max(length - max(window.minutes_gone(now) + plan.minutes, gone), 0),
         queued=len(plan.step_of),
         overridden=sum(any(one.is_overridden for one in some) for some in plan.objections.values()),
         elsewhere=tuple(sorted((+places).items())),
         questions=len(plan.questions),
         deployers=tuple(person.username for person in window.deployers.all()),
         is_over=window.is_over(now),
-        has_begun=_gone(window, now) > 0,
+        has_begun=gone > 0,
         is_frozen=window.as_of is None
         and any(
             freeze.scope == FreezeScope.ALL and freeze.overlaps(window.to_domain())
@@ -181,10 +182,8 @@ def _row(
 
 
 def _gone(window: Window, now: datetime) -> int:
-    """Return how many minutes of a window are over."""
-    if window.as_of is not None:
-        return 0
-    return max(int((now - window.start).total_seconds() // 60), 0)
+    """Return how many minutes of a window are over by the clock, also of a locked one."""
+    return 0 if window.as_of else window.to_domain().minutes_gone(now)
 
 
 def _next_room(rows: Sequence[Row], now: datetime) -> Row | None:

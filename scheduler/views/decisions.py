@@ -1,6 +1,7 @@
 """What people decide about a backport: each form posts the fingerprint of what it showed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from django.contrib import messages
 from django.forms import Form
@@ -21,57 +22,49 @@ from scheduler.views.backports import show as show_backport
 from scheduler.views.http import OUT_OF_DATE, UNUSABLE, PageRequest, Refusal, act
 from scheduler.views.reviews import show_inbox
 
+Given = Mapping[str, Any]  # what a valid form gives, by field
+
 SHOULD_RULES = tuple(rule.id for rule in RULES_BY_ID.values() if rule.level is Level.SHOULD)
 
 
 @require_POST
 def approve(request: PageRequest, pk: int) -> HttpResponse:
     """Approve what the page showed, taking on the SHOULD findings that were ticked."""
-    backport, form = backport_of(pk), ReviewForm(request.POST, rules=SHOULD_RULES)
 
-    def effect() -> None:
-        services.approve_backport(
+    def approving(backport: Backport, given: Given) -> object:
+        return services.approve_backport(
             backport=backport,
             reviewer=request.user,
-            fingerprint=form.cleaned_data["fingerprint"],
-            acknowledged=frozenset(form.cleaned_data["acknowledged"]),
-            reason=form.cleaned_data["reason"],
+            fingerprint=given["fingerprint"],
+            acknowledged=frozenset(given["acknowledged"]),
+            reason=given["reason"],
         )
 
-    return decide(request, backport, form, effect, "was approved")
+    form = ReviewForm(request.POST, rules=SHOULD_RULES)
+    return _decide(request, pk, form, approving, "was approved")
 
 
 @require_POST
 def acknowledge(request: PageRequest, pk: int) -> HttpResponse:
     """Take on what SHOULD rules say, and nobody took on yet."""
-    backport, form = backport_of(pk), ReviewForm(request.POST, rules=SHOULD_RULES)
 
-    def effect() -> None:
-        services.acknowledge_findings(
+    def acknowledging(backport: Backport, given: Given) -> object:
+        return services.acknowledge_findings(
             backport=backport,
             by=request.user,
-            fingerprint=form.cleaned_data["fingerprint"],
-            rules=frozenset(form.cleaned_data["acknowledged"]),
-            reason=form.cleaned_data["reason"],
+            fingerprint=given["fingerprint"],
+            rules=frozenset(given["acknowledged"]),
+            reason=given["reason"],
         )
 
-    return decide(request, backport, form, effect, "has nothing left to take on")
+    form = ReviewForm(request.POST, rules=SHOULD_RULES)
+    return _decide(request, pk, form, acknowledging, "has nothing left to take on")
 
 
 @require_POST
 def decline(request: PageRequest, pk: int) -> HttpResponse:
     """Decline, with the reason."""
-    backport, form = backport_of(pk), ReviewForm(request.POST, needs_reason=True)
-
-    def effect() -> None:
-        services.decline_backport(
-            backport=backport,
-            reviewer=request.user,
-            fingerprint=form.cleaned_data["fingerprint"],
-            reason=form.cleaned_data["reason"],
-        )
-
-    return decide(request, backport, form, effect, "was declined")
+    return _with_reason(request, pk, services.decline_backport, "was declined")
 
 
 @require_POST
@@ -107,63 +100,74 @@ def withdraw_approval(request: PageRequest, pk: int) -> HttpResponse:
 @require_POST
 def reply(request: PageRequest, pk: int) -> HttpResponse:
     """Answer what a reviewer asked; it goes back to that reviewer."""
-    backport, form = backport_of(pk), ReplyForm(request.POST)
 
-    def effect() -> None:
-        services.reply_to_question(
+    def replying(backport: Backport, given: Given) -> object:
+        return services.reply_to_question(
             backport=backport,
             by=request.user,
-            fingerprint=form.cleaned_data["fingerprint"],
-            reply=form.cleaned_data["reply"],
+            fingerprint=given["fingerprint"],
+            reply=given["reply"],
         )
 
-    return decide(request, backport, form, effect, "went back to the reviewer with your answer")
+    done = "went back to the reviewer with your answer"
+    return _decide(request, pk, ReplyForm(request.POST), replying, done)
 
 
 @require_POST
 def hand_over(request: PageRequest, pk: int) -> HttpResponse:
     """Make somebody else its requester."""
-    backport, form = backport_of(pk), HandOverForm(request.POST)
 
-    def effect() -> None:
-        requests.hand_over_backport(
+    def handing_over(backport: Backport, given: Given) -> object:
+        return requests.hand_over_backport(
             backport=backport,
             by=request.user,
-            to=form.cleaned_data["to"],
-            fingerprint=form.cleaned_data["fingerprint"],
+            to=given["to"],
+            fingerprint=given["fingerprint"],
         )
 
+    form = HandOverForm(request.POST)
     to = form.cleaned_data["to"].username if form.is_valid() else ""
-    return decide(request, backport, form, effect, f"is {to}'s now")
+    return _decide(request, pk, form, handing_over, f"is {to}'s now")
 
 
 @require_POST
 def watch(request: PageRequest, pk: int) -> HttpResponse:
     """Hear, or no longer hear, what becomes of it."""
-    backport, watching = backport_of(pk), request.POST.get("watching") == "yes"
+    watching = request.POST.get("watching") == "yes"
 
-    def effect() -> None:
-        requests.watch_backport(backport=backport, by=request.user, watching=watching)
+    def beginning_or_ending(backport: Backport, _given: Given) -> object:
+        return requests.watch_backport(backport=backport, by=request.user, watching=watching)
 
     done = "is watched by you" if watching else "is not watched by you any more"
-    return decide(request, backport, Form(request.POST), effect, done)
+    return _decide(request, pk, Form(request.POST), beginning_or_ending, done)
 
 
 def _with_reason(
     request: PageRequest, pk: int, service: Callable[..., Backport], done: str
 ) -> HttpResponse:
     """Do what takes a reason, through a service with the usual arguments."""
-    backport, form = backport_of(pk), ReviewForm(request.POST, needs_reason=True)
 
-    def effect() -> None:
-        service(
+    def deciding(backport: Backport, given: Given) -> object:
+        return service(
             backport=backport,
             by=request.user,
-            fingerprint=form.cleaned_data["fingerprint"],
-            reason=form.cleaned_data["reason"],
+            fingerprint=given["fingerprint"],
+            reason=given["reason"],
         )
 
-    return decide(request, backport, form, effect, done)
+    return _decide(request, pk, ReviewForm(request.POST, needs_reason=True), deciding, done)
+
+
+def _decide(
+    request: PageRequest,
+    pk: int,
+    form: Form,
+    deed: Callable[[Backport, Given], object],
+    done: str,
+) -> HttpResponse:
+    """Do something to a backport with what a form gives, as `decide`."""
+    backport = backport_of(pk)
+    return decide(request, backport, form, lambda: deed(backport, form.cleaned_data), done)
 
 
 def backport_of(pk: int) -> Backport:
@@ -176,7 +180,7 @@ def decide(
     request: PageRequest,
     backport: Backport,
     form: Form,
-    effect: Callable[[], None],
+    effect: Callable[[], object],
     done: str,
 ) -> HttpResponse:
     """Do what a form asks, and show the backport, or the inbox, as it is then.

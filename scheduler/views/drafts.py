@@ -22,7 +22,9 @@ def save(request: PageRequest) -> HttpResponse:
     if request.htmx:
         return page(request, NEW, {"draft": draft}, partial="draft")
     if draft is None:
-        messages.warning(request, "There is nothing to keep yet.")
+        messages.warning(
+            request, "There is nothing to keep yet: a draft begins with your first answer."
+        )
         return redirect("backport-new")
     messages.success(request, "Kept as a draft; nobody else sees it.")
     return redirect(f"{reverse('backport-new')}?draft={draft.pk}")

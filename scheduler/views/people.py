@@ -14,8 +14,10 @@ from scheduler.actors import actor_of, names_of, roles_of
 from scheduler.adapters.cleaning import visible_line
 from scheduler.domain.permissions import Act, Role, require
 from scheduler.forms import OtherNameForm, RolesForm
-from scheduler.models import Event, OtherName, User
+from scheduler.models import Backport, Event, OtherName, User
+from scheduler.queries import OPEN_STATUSES
 from scheduler.services import people as services
+from scheduler.services.notifications import unsent
 from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, page
 from scheduler.views.signing_in import again_address, recently_authenticated
 
@@ -42,6 +44,7 @@ def people(request: PageRequest) -> HttpResponse:
         "sought": sought,
         "rows": [(user, sorted(roles_of(user))) for user in rows[:MOST]],
         "most": MOST if len(rows) > MOST else 0,
+        "mail_waiting": unsent().count(),
     }
     return page(request, LIST, context)
 
@@ -71,7 +74,11 @@ def roles(request: PageRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def disable(request: PageRequest, pk: int) -> HttpResponse:
-    """Close an account."""
+    """Close an account, of whoever the second step of it names."""
+    one = get_object_or_404(User, pk=pk)
+    if request.POST.get("confirmed") != one.username and recently_authenticated(request):
+        require(actor_of(request.user), Act.MANAGE_PEOPLE)
+        return _show(request, pk, refusal=Refusal(f"Confirm that it is {one.username}.", UNUSABLE))
     return _do(request, pk, lambda one: services.disable_person(person=one, by=request.user))
 
 
@@ -158,6 +165,7 @@ def _show(
         "is_recent": recently_authenticated(request),
         "again": again_address(request, reverse("person", args=[pk])),
         "done": "done" in request.GET,
+        "requested": Backport.objects.filter(requester=one, status__in=OPEN_STATUSES).count(),
         "events": _history_of(one),
     }
     return page(request, ONE, context, refusal=refusal)

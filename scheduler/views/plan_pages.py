@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -181,6 +181,8 @@ class PlanPage:
         backports: the backports of its window, by change number.
         reader: account name of who looks at it; their rows are marked.
         said: the statements that the plan was made from.
+        begins: when its queue begins by now; None leaves it as it was planned.
+        gone: minutes of its window that are over then.
     """
 
     result: Mapping[str, Any]
@@ -188,6 +190,8 @@ class PlanPage:
     backports: Mapping[int, Backport] = field(default_factory=dict)
     reader: str = ""
     said: Sequence[Mapping[str, Any]] = ()
+    begins: datetime | None = None
+    gone: int = 0
 
     @cached_property
     def objections(self) -> dict[int, tuple[Objection, ...]]:
@@ -259,20 +263,22 @@ class PlanPage:
 
     @cached_property
     def steps(self) -> tuple[StepRow, ...]:
-        """The queue, in order."""
+        """The queue, in order; a plan is not made anew only because its steps start later."""
         rows: list[StepRow] = []
         offset = 0
         for step in self.result.get("queue", ()):
             rows.append(
                 StepRow(
                     position=step["position"],
-                    starts=datetime.fromisoformat(step["starts"]),
+                    starts=self.begins + timedelta(minutes=offset)
+                    if self.begins
+                    else datetime.fromisoformat(step["starts"]),
                     minutes=step["minutes"],
                     entries=tuple(self.entry(number) for number in step["changes"]),
                     because=tuple(
                         Because(one["reason"], one["first"], one["text"]) for one in step["because"]
                     ),
-                    offset=offset,
+                    offset=self.gone + offset,
                 )
             )
             offset += step["minutes"]

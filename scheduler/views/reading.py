@@ -1,13 +1,23 @@
 """What pages read: a constant number of queries for any number of backports."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
 from scheduler.domain.lifecycle import Status
 from scheduler.domain.windows import BOOKABLE, Freeze
-from scheduler.models import Backport, Change, Event, Plan, Promotion, Review, User, Window
+from scheduler.models import (
+    Backport,
+    Change,
+    Event,
+    Plan,
+    Promotion,
+    Question,
+    Review,
+    User,
+    Window,
+)
 from scheduler.queries import OPEN_STATUSES, freeze_rules
 from scheduler.views.plan_pages import PlanPage, numbers_in
 
@@ -126,3 +136,21 @@ def events_about(backport: Backport) -> list[Event]:
     while not backport.is_open and events and events[-1].backport_id != backport.pk:
         events.pop()
     return events
+
+
+def questions_asked_about(backport: Backport, events: Sequence[Event]) -> list[Question]:
+    """Return the questions about a backport in its window, oldest first.
+
+    Args:
+        backport: once it is over, what is asked about its change later is not about it.
+        events: what `events_about` found.
+    """
+    number = backport.change.number
+    asked = Question.objects.filter(
+        Q(low=number) | Q(high=number),
+        window=backport.window,
+        asked_at__gte=backport.submitted_at,
+    )
+    if not backport.is_open and events:
+        asked = asked.filter(asked_at__lte=events[-1].at)
+    return list(asked.order_by("asked_at", "pk"))

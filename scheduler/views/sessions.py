@@ -6,11 +6,20 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.core import signing
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import resolve_url
+from django.urls import reverse
 from django.utils.http import urlencode
 
+from scheduler.domain.errors import Refused
+from scheduler.models import Draft, User
+from scheduler.services.drafts import save_draft
 from scheduler.views.errors import FORBIDDEN, error_page
+from scheduler.views.http import local_address
+
+_TYPIST = "typist"
+_KEEPING = frozenset({"backport-new", "draft-save"})  # whose forms carry `typist_token`
 
 
 class NothingIsKeptMiddleware:
@@ -44,7 +53,7 @@ class SignInRequiredMiddleware(LoginRequiredMiddleware):
             shown = urlsplit(request.headers.get("HX-Current-URL", "")).path or "/"
             return HttpResponse(status=204, headers={"HX-Redirect": _sign_in(shown)})
         if request.method not in {"GET", "HEAD"}:
-            return HttpResponseRedirect(_sign_in("/"))
+            return HttpResponseRedirect(_after_too_late(request))
         return answer
 
 
@@ -62,5 +71,41 @@ def form_from_another_session(request: HttpRequest, reason: str = "") -> HttpRes
     return answer
 
 
-def _sign_in(back: str) -> str:
-    return f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': back})}"
+def typist_token(user: User) -> str:
+    """Return what a form carries so that it is known whose it is when their session has ended."""
+    return signing.dumps(user.pk, salt=_TYPIST)
+
+
+def _after_too_late(request: HttpRequest) -> str:
+    """Return the sign-in page for a form that came when its session had ended.
+
+    From there it goes on to the draft that what was typed is kept as, or to the page of the form.
+    """
+    draft = _kept(request)
+    if draft is not None:
+        return _sign_in(f"{reverse('backport-new')}?draft={draft.pk}", ended="kept")
+    came_from = urlsplit(request.headers.get("Referer", ""))
+    ours = came_from.netloc == request.get_host()
+    page = f"{came_from.path}?{came_from.query}".rstrip("?") if ours else "/"
+    return _sign_in(local_address(request, page, otherwise="/"), ended="lost")
+
+
+def _kept(request: HttpRequest) -> Draft | None:
+    """Keep what somebody typed of a backport as a draft of theirs, though nobody is signed in."""
+    match = request.resolver_match
+    if match is None or match.url_name not in _KEEPING:
+        return None
+    token = request.POST.get("typist", "")
+    try:
+        typist = signing.loads(token, salt=_TYPIST, max_age=settings.SESSION_COOKIE_AGE)
+        return save_draft(
+            user=User.objects.get(pk=typist),
+            typed=dict(request.POST.lists()),
+            key=request.POST.get("draft", ""),
+        )
+    except (signing.BadSignature, User.DoesNotExist, Refused):
+        return None
+
+
+def _sign_in(back: str, **more: str) -> str:
+    return f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': back, **more})}"

@@ -169,13 +169,18 @@ class Waiting:
         return tuple(one for one in self.entry.objections if one.rule != NOT_APPROVED)
 
     @property
+    def warnings(self) -> tuple[Objection, ...]:
+        """What the rules warn of, and that moves nothing."""
+        return tuple(one for one in self.objections if not one.moves)
+
+    @property
     def why_no_tick(self) -> str:
         """Why it is not to be approved together with others; "" if that is obvious."""
         if not self.waits_for_review:
             return "It does not wait for your review."
         if self.overrides:
             return f"An override of {self.overrides[0].rule} is asked for: read it, then decide."
-        if rules := sorted({one.rule for one in self.objections}):
+        if rules := sorted({one.rule for one in self.objections if one.moves}):
             return f"Rules object ({', '.join(rules)}): read them, then decide."
         if not self.entry.objections:
             return "Its window was not planned with it yet; the rules have not judged it."

@@ -70,12 +70,15 @@ def show(
 def plan_page(window: Window, plan: Plan | None, *, reader: str = "") -> PlanPage:
     """Return the plan of a window, ready to be shown."""
     result = plan.result if plan else {}
+    now = timezone.now()
     return PlanPage(
         result=result,
         changes=changes_named(numbers_in(result)),
         backports=backports_in([window]).get(window.pk, {}),
         reader=reader,
         said=plan.document.get("statements", ()) if plan else (),
+        begins=window.queue_begins(now),
+        gone=window.minutes_gone(now),
     )
 
 

@@ -9,9 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.adapters.plan_document import UnusableDocument, document_of, parse, render
+from scheduler.adapters.plan_document import (
+    UnusableDocument,
+    document_of,
+    parse,
+    render,
+    time_text,
+)
 from scheduler.adapters.plan_text import plan_text
 from scheduler.domain.planning.plan import plan_window
+from scheduler.domain.windows import Window
 from tests.domain.casebook import Case, cases, parsed
 
 Json = dict[str, Any]
@@ -202,6 +209,8 @@ REFUSED = {
     "no scope": ("/freezes/0/scope", "some"),
     "null for a list": ("/changes", None),
     "an object for a list": ("/backports", {}),
+    "a window at the end of time": ("/window/end", "9999-12-31T00:00:00Z"),
+    "a small i": ("/changes/0/change_id", "i" + "4" * 40),
     "a list for an object": ("/window", []),
     "text for an object": ("/changes/0", "101"),
     "text for a step": ("/order/0", "101"),
@@ -233,10 +242,6 @@ def test_a_statement_about_one_change_and_itself_is_refused() -> None:
         ("null", "is not a JSON object"),
         ('"x"', "is not a JSON object"),
         ("NaN", "NaN is not a JSON value"),
-        ('{"policy": {"max_patches": NaN}}', "NaN is not a JSON value"),
-        ('{"policy": {"max_patches": -Infinity}}', "-Infinity is not a JSON value"),
-        ('{"format": "swat-plan/1", "format": "swat-plan/1"}', "'format' stands twice"),
-        ('{"window": {"start": 1, "start": 2}}', "'start' stands twice"),
         ('{"format": ' + "9" * 5_000 + "}", "is not JSON"),
         ("[" * 100_000, "nested too deeply"),
         ('{"a":' * 100_000, "nested too deeply"),
@@ -249,6 +254,44 @@ def test_what_is_not_a_json_object_is_refused_as_a_whole(text: str, said: str) -
     found = refusal(text)
     assert found.pointer == ""
     assert said in found.message
+
+
+@pytest.mark.parametrize(
+    ("text", "pointer", "said"),
+    [
+        ('{"policy": {"max_patches": NaN}}', "/policy/max_patches", "NaN is not a JSON value"),
+        ('{"changes": [{}, {"a~/b": -Infinity}]}', "/changes/1/a~0~1b", "-Infinity is not"),
+        ('{"format": "swat-plan/1", "format": "swat-plan/1"}', "/format", "stands twice"),
+        ('{"window": {"start": 1, "start": 2}}', "/window/start", "stands twice"),
+    ],
+)
+def test_what_json_does_not_allow_is_refused_where_it_stands(
+    text: str, pointer: str, said: str
+) -> None:
+    found = refusal(text)
+    assert found.pointer == pointer
+    assert said in found.message
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("20260826T130000Z", "2026-08-26T13:00:00Z"),
+        ("2026-W35-3T13:00:00Z", "2026-08-26T13:00:00Z"),
+        ("2026W353T1300Z", "2026-08-26T13:00:00Z"),
+        ("2026-08-26t13:00z", "2026-08-26T13:00:00Z"),
+        ("2026-08-26T13:00:00.123456789Z", "2026-08-26T13:00:00.123456Z"),
+        ("2026-08-26T15:00:00,5+02", "2026-08-26T13:00:00.500000Z"),
+        ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"),
+    ],
+)
+def test_every_common_form_of_an_iso_time_is_read(written: str, meant: str) -> None:
+    assert time_text(parse(with_value("/now", written)).now) == meant
+
+
+def test_a_step_that_is_kept_in_whatever_it_takes_starts_at_some_time() -> None:
+    moment = parse(json.dumps(whole_document())).now
+    assert Window(moment, moment).at(10**12).year == 9999
 
 
 @pytest.mark.parametrize(

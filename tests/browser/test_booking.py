@@ -144,6 +144,7 @@ def test_a_session_that_ended_while_typing_loses_nothing(opened: Open, window: W
     ada = opened("ada")
     ada.goto("/backports/new")
     paste(ada, CONFIG)
+    ada.get_by_label(LABELS["user_impact"]).fill("Edits are lost.")
     expect(ada.get_by_text(KEPT)).to_be_visible()
     cookies = ada.context.cookies()
     ada.context.clear_cookies(name=re.compile("session"))
@@ -163,6 +164,23 @@ def test_a_session_that_ended_while_typing_loses_nothing(opened: Open, window: W
     ada.get_by_role("button", name="Book it").click()
 
     expect(ada.get_by_role("status")).to_have_text(f"Booked: {CONFIG}.")
+
+
+def test_what_is_sent_after_the_session_ended_is_found_again_without_javascript(
+    opened: Open, window: Window
+) -> None:
+    ada = opened("ada", java_script_enabled=False)
+    ada.goto("/backports/new")
+    paste(ada, CONFIG)
+    answer(ada)
+    ada.context.clear_cookies(name=re.compile("session"))
+    ada.get_by_role("button", name="Book it").click()
+
+    expect(ada.get_by_role("alert")).to_contain_text("What you typed is kept as a draft")
+    ada.get_by_role("button", name="ada").click()
+    expect(ada.get_by_label(LABELS["user_impact"])).to_have_value(ANSWERS["user_impact"])
+    ada.get_by_role("button", name="Book it").click()
+    expect(ada.get_by_text(f"Booked: {CONFIG}.")).to_be_visible()
 
 
 def test_what_gerrit_does_not_tell_is_booked_and_held(

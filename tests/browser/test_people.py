@@ -70,6 +70,22 @@ def code_of(secret: str, *, steps: int = 0) -> str:
     return str(format_hotp_value(value))
 
 
+def test_an_account_is_closed_in_two_steps_without_javascript(
+    october: Window, opened: Open
+) -> None:
+    sam = User.objects.get(username="sam")
+    rel = opened("rel", java_script_enabled=False)
+    rel.goto(f"/people/{sam.pk}")
+    expect(rel.get_by_role("button", name="Close the account of sam")).to_be_hidden()
+
+    rel.get_by_text("Close the account", exact=True).click()
+    rel.get_by_role("button", name="Close the account of sam").click()
+
+    expect(rel.get_by_text("Done, and logged.")).to_be_visible()
+    sam.refresh_from_db()
+    assert not sam.is_active
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_no_page_about_people_has_accessibility_findings(
@@ -81,6 +97,7 @@ def test_no_page_about_people_has_accessibility_findings(
     for address in (
         "/people/",
         f"/people/{ada.pk}",
+        "/mail/",
         "/profile",
         "/profile/password",
         "/profile/second-factor",

@@ -41,6 +41,7 @@ confirm-emergency EO    -          own            any
 manage-calendar   E     -          -              any
 manage-train      E     -          -              any
 manage-people     E     -          -              any
+look-after-mail   E     -          -              any
 """
 ROLES = {
     "D": "developer",

@@ -1,5 +1,7 @@
 """Every rule with a check is pinned by the cases: a broken check breaks at least one of them."""
 
+from dataclasses import replace
+
 import pytest
 
 from scheduler.domain.errors import UnsafeQueue
@@ -7,10 +9,10 @@ from scheduler.domain.planning.plan import PlanInput
 from scheduler.domain.policy import verdict
 from scheduler.domain.policy.facts import Facts, Objection
 from scheduler.domain.policy.rules import RULES
-from scheduler.domain.policy.rules.rule import Check
+from scheduler.domain.policy.rules.rule import Check, Concern
 from tests.domain.casebook import Case, cases, differences, parsed, result_of
 
-CHECKS: dict[str, Check] = {rule.id: rule.check for rule in RULES if rule.check is not None}
+CHECKED = [rule.id for rule in RULES if rule.check is not None]
 CASES = [(case, parsed(case.document)) for case in cases() if not case.expect.get("invalid")]
 
 
@@ -33,12 +35,12 @@ def fails(case: Case, given: PlanInput | None) -> bool:
 
 
 @pytest.mark.parametrize("broken", [never, always], ids=["never", "always"])
-@pytest.mark.parametrize("rule", CHECKS)
+@pytest.mark.parametrize("rule", CHECKED)
 def test_a_check_that_is_broken_fails_a_case(
     rule: str, broken: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checks = tuple((name, broken if name == rule else check) for name, check in CHECKS.items())
-    monkeypatch.setattr(verdict, "_CHECKS", checks)
+    rules = [replace(one, check=broken) if one.id == rule else one for one in RULES]
+    monkeypatch.setattr(verdict, "_CHECKS", verdict.checks_of(rules))
     about = sorted(CASES, key=lambda pair: rule not in pair[0].name)
     assert any(fails(case, given) for case, given in about)
 
@@ -57,5 +59,12 @@ def test_the_order_of_the_rules_does_not_change_what_they_find(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     results = [result_of(given) for _, given in CASES]
-    monkeypatch.setattr(verdict, "_CHECKS", tuple(reversed(CHECKS.items())))
+    monkeypatch.setattr(verdict, "_CHECKS", verdict.checks_of(reversed(RULES)))
+    assert [result_of(given) for _, given in CASES] == results
+
+
+def test_a_rule_finds_nothing_where_it_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    results = [result_of(given) for _, given in CASES]
+    everywhere = [replace(rule, concern=Concern.ALL) for rule in RULES]
+    monkeypatch.setattr(verdict, "_CHECKS", verdict.checks_of(everywhere))
     assert [result_of(given) for _, given in CASES] == results

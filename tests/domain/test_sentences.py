@@ -61,6 +61,10 @@ def test_it_is_a_sentence_with_any_payload(kind: str, payload: dict[str, object]
     ("kind", "said"),
     [
         ("backport.approve", "approved patch set 2, taking on l10n and vendor"),
+        (
+            "backport.become-known",
+            "heard from Gerrit of patch set 2 of change 7: it can be reviewed now",
+        ),
         ("backport.hand-over", "handed this backport over from ada to rae"),
         ("backport.void-approval", "voided the approval: the approver is its requester now"),
         ("question.answer", "said that 1 goes before 2; 1 alone degrades something"),

@@ -53,8 +53,10 @@ def change(message: str = "", number: int = 1, **more: Any) -> Change:  # noqa: 
         ("Subject\n\nDepends-On: " + ID + "\n \n\t\n(cherry picked from commit abcdef0)\n\n", [ID]),
         ("Subject\n\nThis has no Depends-On: " + ID, []),
         ("Subject\n\nDepends-On: I46d3784", ["I46d3784"]),
-        ("Subject\n\nDepends-On: I46d378", []),
-        ("Subject\n\nDepends-On: yesterday", []),
+        ("Subject\n\nDepends-On: I46d378", ['"I46d378"']),
+        ("Subject\n\nDepends-On: yesterday", ['"yesterday"']),
+        ("Subject\n\nDepends-On: " + "x" * 99, ['"' + "x" * 60 + '"']),
+        ("Subject\n\nDepends-On: both, " + ID, [ID]),
         ("Subject\n\nDepends-On: https://gerrit.wikimedia.org/r/c/mediawiki/core/+/123", ["123"]),
         ("Subject\n\nDepends-On: https://gerrit.wikimedia.org/r/123", ["123"]),
         ("Depends-On: " + ID, [ID]),
@@ -68,6 +70,11 @@ def test_a_dependency_is_read_from_the_footers(message: str, expected: list[str]
 
 def test_a_message_that_is_only_a_cherry_pick_line_has_no_footers() -> None:
     assert list(footers("(cherry picked from commit 0123456789)")) == []
+
+
+def test_footers_are_named_lines_of_the_last_paragraph() -> None:
+    message = "Subject\n\nNot: this\n\nBug: T1\nand this\n Change-Id:  I1 \n"
+    assert list(footers(message)) == [("bug", "T1"), ("change-id", "I1")]
 
 
 def test_a_reference_names_changes_by_number_id_and_abbreviation() -> None:
@@ -113,7 +120,7 @@ def test_a_renamed_file_touches_both_paths() -> None:
     files = (ChangedFile("a/b.php", FileStatus.RENAMED, "i18n/b.php"),)
     renamed = change(files=files)
     assert renamed.paths == ("a/b.php", "i18n/b.php")
-    assert renamed.directories == {"a", "i18n"}
+    assert renamed.touches_l10n
     assert renamed.touches_l10n
 
 

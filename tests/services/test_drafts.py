@@ -11,7 +11,8 @@ pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
 
 def saved(user: User, key: str = "", **typed: object) -> Draft:
-    draft = save_draft(user=user, typed={name: [value] for name, value in typed.items()}, key=key)
+    given = {"why_not_train": "Users cannot save.", **typed}
+    draft = save_draft(user=user, typed={name: [value] for name, value in given.items()}, key=key)
     assert draft is not None
     return draft
 
@@ -39,17 +40,19 @@ def test_another_draft_about_the_same_change_loses_nothing(ada: User) -> None:
     }
 
 
-def test_one_that_only_names_the_change_is_written_over(ada: User) -> None:
-    saved(ada, change="1218340")
-    saved(ada, change="1218340", why_not_train="Users cannot save.")
-
-    assert [one.change for one in drafts_of(ada)] == ["1218340"]
-
-
-def test_what_is_filled_in_for_everybody_is_no_draft(ada: User) -> None:
-    assert save_draft(user=ada, typed={"window": ["1"], "tester": ["ada"]}) is None
-    assert save_draft(user=ada, typed={"change": ["  "]}) is None
+def test_a_draft_begins_with_the_first_answer(ada: User) -> None:
+    looked_up = {"change": ["1218340"], "window": ["1"], "tester": ["ada"], "kind": ["bug"]}
+    assert save_draft(user=ada, typed=looked_up) is None
     assert not Draft.objects.exists()
+
+    assert save_draft(user=ada, typed={**looked_up, "marks": ["low-risk"]}) is not None
+
+
+def test_a_draft_whose_answers_were_emptied_again_is_written_over(ada: User) -> None:
+    draft = saved(ada, change="1218340")
+
+    assert saved(ada, str(draft.pk), change="1218340", why_not_train="") == draft
+    assert [one.typed["why_not_train"] for one in drafts_of(ada)] == [[""]]
 
 
 def test_who_may_not_book_has_no_drafts(sam: User) -> None:

@@ -18,8 +18,13 @@ from pytest_django.fixtures import Settings
 from scheduler.domain.statements import OnlyFirst, StatementKind
 from scheduler.models import Backport, Delivery, Event, Notification, User, Watch, Window
 from scheduler.queries import newest_plan
-from scheduler.services.backports import amend_backport, hand_over_backport, withdraw_backport
-from scheduler.services.changes import store_changes
+from scheduler.services.backports import (
+    amend_backport,
+    hand_over_backport,
+    submit_backport,
+    withdraw_backport,
+)
+from scheduler.services.changes import expect_change, store_changes
 from scheduler.services.events import record
 from scheduler.services.notifications import (
     LEASE,
@@ -95,6 +100,32 @@ def test_a_new_backport_is_told_to_those_who_may_approve_it(
 ) -> None:
     make_backport(window, ada)
     assert told_of_new() == {("rae", "review"), ("rel", "review")}
+
+
+def test_reviewers_hear_of_a_change_once_it_is_known(
+    ada: User, rae: User, rel: User, window: Window
+) -> None:
+    submit_backport(
+        change=expect_change(number=77), window=window, requester=ada, answers=answers()
+    )
+    assert told_of_new() == set()
+
+    store_changes(fetched=[fetched(77, owner="rae")], at=timezone.now())
+    assert told_of_new() == {("ada", "own"), ("rel", "review")}
+
+    store_changes(fetched=[fetched(77, owner="rae", subject="Other")], at=timezone.now())
+    assert told_of_new() == set()
+
+
+def test_what_became_known_before_it_was_told_of_is_told_once(
+    ada: User, rae: User, window: Window
+) -> None:
+    submit_backport(
+        change=expect_change(number=77), window=window, requester=ada, answers=answers()
+    )
+    store_changes(fetched=[fetched(77)], at=timezone.now())
+    assert told_of_new() == {("ada", "own"), ("rae", "review")}
+    assert Notification.objects.filter(recipient=rae).count() == 1
 
 
 def test_nobody_is_asked_to_review_their_own_work(ada: User, rae: User, window: Window) -> None:
@@ -207,6 +238,50 @@ def test_who_wants_none_or_can_get_none_is_not_told(
     assert told_of_new() == set()
 
 
+def test_who_requested_it_when_it_happened_is_told_of_it(
+    booked: Backport, ada: User, rae: User, dev: User, rel: User
+) -> None:
+    approve(booked, rae)
+    hand_over_backport(by=rel, to=dev, **current(booked))  # type: ignore[arg-type]
+    hand_over_backport(by=rel, to=ada, **current(booked))  # type: ignore[arg-type]
+    hand_over_backport(by=rel, to=dev, **current(booked))  # type: ignore[arg-type]
+    deliver_events(at=timezone.now())
+
+    told = Notification.objects.filter(event__kind="backport.approve").select_related("recipient")
+    assert [one.recipient for one in told] == [ada]
+    assert "You get this because you requested it." in str(mail_of(told[0]).body)
+
+
+def test_who_could_review_it_when_it_was_asked_for_is_told_of_that(
+    ada: User, rae: User, rel: User, window: Window
+) -> None:
+    booked = make_backport(window, ada)
+    hand_over_backport(by=rel, to=rae, **current(booked))  # type: ignore[arg-type]
+    deliver_events(at=timezone.now())
+
+    told = Notification.objects.filter(event__kind="backport.submit")
+    assert {one.recipient.username for one in told} == {"rae", "rel"}
+
+
+def test_who_was_in_the_queue_when_it_was_locked_is_told_though_it_left_since(
+    booked: Backport, window: Window, rae: User, dev: User, rel: User
+) -> None:
+    approve(booked, rae)
+    plan = newest_plan(window)
+    assert plan is not None
+    lock_window(window=window, by=dev, plan_fingerprint=plan.fingerprint)
+    hand_over_backport(by=rel, to=rel, **current(booked))  # type: ignore[arg-type]
+    withdraw_backport(by=rel, **current(booked))  # type: ignore[arg-type]
+    unlock_window(window=window, by=rel, reason="Late news.")
+    deliver_events(at=timezone.now())
+
+    told = Notification.objects.filter(why="own").values_list("event__kind", "recipient__username")
+    assert ("window.lock", "ada") in told
+    assert not [row for row in told if row[0] == "window.unlock"]
+    left = Notification.objects.filter(event__kind="backport.withdraw", why="window")
+    assert [one.recipient for one in left] == [dev]  # it was locked then
+
+
 def test_who_does_not_want_one_reason_is_told_for_the_next(
     booked: Backport, ada: User, rae: User
 ) -> None:
@@ -289,7 +364,7 @@ def test_a_mail_says_what_by_whom_when_why_and_where(owed: Notification, ada: Us
 def test_what_a_person_wrote_is_quoted(booked: Backport, rae: User) -> None:
     Notification.objects.all().delete()
     decline_backport(
-        reviewer=rae,
+        by=rae,
         reason="No.\nhttps://evil.example/\x1b[31m\n-- \nYou get this because",
         **current(booked),  # type: ignore[arg-type]
     )

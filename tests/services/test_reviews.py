@@ -203,7 +203,7 @@ Decide = Callable[..., Backport]
 
 
 def decline(backport: Backport, by: User, **given: Any) -> Backport:  # noqa: ANN401
-    return reviews.decline_backport(backport=backport, reviewer=by, **given)
+    return reviews.decline_backport(backport=backport, by=by, **given)
 
 
 def train(backport: Backport, by: User, **given: Any) -> Backport:  # noqa: ANN401

@@ -87,7 +87,19 @@ def test_a_part_of_a_page_leads_the_whole_page_to_the_sign_in(db: None, client: 
 
     assert answer.status_code == 204
     assert answer["HX-Redirect"].endswith("/sign-in?next=%2Fbackports%2F7")
-    assert client.post("/backports/7/decline")["Location"].endswith("?next=%2F")
+
+
+def test_a_form_that_came_too_late_says_so_and_leads_back_to_its_page(
+    db: None, client: Client
+) -> None:
+    from_its_page = {"Referer": "http://testserver/reviews/?kind=bug"}
+    answer = client.post("/backports/7/decline", headers=from_its_page, follow=True)
+
+    assert answer.redirect_chain == [("/sign-in?next=%2Freviews%2F%3Fkind%3Dbug&ended=lost", 302)]
+    assert "nothing was booked or changed" in answer.content.decode()
+    for strange in ("http://example.org/reviews/", "", "http://testserver//example.org/", "x"):
+        answer = client.post("/backports/7/decline", headers={"Referer": strange})
+        assert answer["Location"] == "/sign-in?next=%2F&ended=lost"
 
 
 def test_a_form_of_another_session_is_refused_in_words(db: None) -> None:

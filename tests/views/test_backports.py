@@ -9,16 +9,19 @@ from django.test import Client
 from django.utils import timezone
 
 from scheduler.domain.statements import OnlyFirst, StatementKind
-from scheduler.models import Backport, Change, Statement, User, Window
+from scheduler.models import Backport, Change, Question, Statement, User, Window
 from scheduler.queries import newest_plan
-from scheduler.services.backports import read_again, withdraw_backport
+from scheduler.services.backports import read_again, submit_backports, withdraw_backport
 from scheduler.services.events import record
 from scheduler.services.reviews import approve_backport
 from scheduler.services.statements import answer_question
 from swat.embedded.gerrit import DemoGerrit
+from tests.factories import answers
 from tests.views.conftest import ANSWERS, CIRRUS, DAY, EVENTS, Book, in_a_day
 
 As = Callable[[str], Client]
+DEGRADES = "alone degrades something, in place of what ada said"
+WHY = "their order does not matter now"
 TAKEN_ON = {"acknowledged": "train-arrives-first", "reason": "The numbers are needed this week."}
 
 
@@ -32,10 +35,10 @@ def test_booking_leads_to_the_backport(book: Book) -> None:
 def test_sending_the_form_twice_books_once(as_: As, october: Window, gerrit: DemoGerrit) -> None:
     sent = {**ANSWERS, "change": str(CIRRUS), "window": october.pk, "key": str(uuid4())}
 
-    answers = [as_("ada").post("/backports/new", sent) for _ in range(2)]
+    first, again = [as_("ada").post("/backports/new", sent) for _ in range(2)]
 
-    assert [answer.status_code for answer in answers] == [302, 302]
-    assert answers[0]["Location"] == answers[1]["Location"]
+    assert (first.status_code, again.status_code) == (302, 302)
+    assert first["Location"] == again["Location"]
     assert Backport.objects.count() == 1
 
 
@@ -209,6 +212,7 @@ def test_the_history_tells_answers_and_locks(book: Book, as_: As, october: Windo
     said = as_("ada").get(f"/backports/{backport.pk}").context["history"]
     assert [(one.who, one.what, one.reason, one.is_superseded) for one in said] == [
         ("ada", f"asked for change {CIRRUS} to be deployed, patch set 1", "", False),
+        ("The clock", f"asked whether {CIRRUS} and {EVENTS} belong together", "", False),
         (
             "ada",
             f"said that {CIRRUS} and {EVENTS} have nothing to do with each other",
@@ -217,7 +221,7 @@ def test_the_history_tells_answers_and_locks(book: Book, as_: As, october: Windo
         ),
         (
             "rae",
-            f"said that {CIRRUS} goes before {EVENTS}; {CIRRUS} alone degrades something",
+            f"said that {CIRRUS} goes before {EVENTS}; {CIRRUS} {DEGRADES}",
             "",
             False,
         ),
@@ -235,6 +239,30 @@ def test_the_history_tells_answers_and_locks(book: Book, as_: As, october: Windo
             False,
         ),
     ]
+
+
+def test_the_history_tells_that_a_question_went_away_unanswered(
+    book: Book, as_: As, october: Window, cast: dict[str, User]
+) -> None:
+    backport, other = book(CIRRUS), book(EVENTS)
+    other.refresh_from_db()
+    withdraw_backport(backport=other, by=cast["ada"], fingerprint=other.fingerprint)
+
+    for one in (backport, other):
+        said = as_("ada").get(f"/backports/{one.pk}").context["history"]
+        assert [f"{row.who} {row.what}" for row in said if row.who == "The clock"] == [
+            f"The clock asked whether {CIRRUS} and {EVENTS} belong together",
+            f"The clock asks no longer whether {CIRRUS} and {EVENTS} belong together: {WHY}",
+        ]
+    backport.refresh_from_db()
+    withdraw_backport(backport=backport, by=cast["ada"], fingerprint=backport.fingerprint)
+    changes = [backport.change, other.change]
+    submit_backports(changes=changes, window=october, requester=cast["ada"], answers=answers())
+    assert Question.objects.filter(closed_at__isnull=True).exists()
+    said = as_("ada").get(f"/backports/{backport.pk}").context["history"]
+    assert [row.what for row in said].count(
+        f"asked whether {CIRRUS} and {EVENTS} belong together"
+    ) == 1
 
 
 def test_what_happens_to_the_window_later_is_not_its_history(

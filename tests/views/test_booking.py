@@ -16,6 +16,7 @@ from django.utils import timezone
 from scheduler.models import Backport, Change, Draft, TrainVersion, User, Window
 from scheduler.services.changes import expect_change, refresh_open_windows
 from scheduler.services.intake import look_up
+from scheduler.views.sessions import typist_token
 from swat.embedded.gerrit import DemoGerrit
 from swat.embedded.gerrit_changes import NEW as NEW_VERSION
 from swat.embedded.gerrit_changes import OLD as OLD_VERSION
@@ -338,6 +339,37 @@ def test_a_draft_is_saved_while_typing_listed_restored_and_dropped_when_booked(
     again = ada.post("/backports/drafts", {**typed, "draft": draft.pk})
     assert again["Location"] == f"/backports/new?draft={draft.pk}"
     assert ada.post("/backports/new", {**typed, "draft": draft.pk}).status_code == 302
+    assert not Draft.objects.exists()
+
+
+@pytest.mark.parametrize("address", ["/backports/new", "/backports/drafts"])
+def test_what_was_typed_when_the_session_had_ended_is_kept_and_found_after_signing_in(
+    as_: As, window: Window, gerrit: DemoGerrit, address: str
+) -> None:
+    ada = as_("ada")
+    typist = ada.get("/backports/new").context["typist"]
+    ada.logout()
+
+    late = ada.post(address, sent(window, ALONE, typist=typist), follow=True)
+
+    draft = Draft.objects.get()
+    assert draft.user.username == "ada"
+    assert f"next=%2Fbackports%2Fnew%3Fdraft%3D{draft.pk}&ended=kept" in late.redirect_chain[0][0]
+    assert "What you typed is kept as a draft" in late.content.decode()
+    right = {"username": "ada", "password": "ada signs in here", "next": late.context["next"]}
+    form = ada.post("/sign-in", right, follow=True)
+    assert form.context["form"].initial["user_impact"] == ANSWERS["user_impact"]
+    assert not Backport.objects.exists()
+
+
+def test_nothing_is_kept_for_nobody_in_particular(
+    as_: As, cast: dict[str, User], window: Window, gerrit: DemoGerrit
+) -> None:
+    nobody = as_("ada")
+    nobody.logout()
+    for typist in ("", "x", typist_token(cast["ada"]) + "x", typist_token(cast["sam"])):
+        late = nobody.post("/backports/new", sent(window, ALONE, typist=typist))
+        assert late["Location"] == "/sign-in?next=%2F&ended=lost"
     assert not Draft.objects.exists()
 
 

@@ -44,6 +44,7 @@ GUARDED = (
     "/profile/codes/new",
     "/people/",
     "/people/1",
+    "/mail/",
 )
 FORMS = (
     "/backports/drafts",
@@ -79,6 +80,7 @@ FORMS = (
     "/people/1/second-factor",
     "/people/1/names",
     "/people/1/names/remove",
+    "/mail/1/try",
 )
 
 
@@ -114,7 +116,7 @@ def test_the_pages_of_signing_in_are_as_strict(client: Client, cast: dict[str, U
     assert_strict(client.get("/sign-in"))
     assert_strict(client.post("/sign-in", {**sent, "password": "wrong"}))
     client.post("/sign-in", sent)
-    for address in ("/profile/second-factor", "/people/", f"/people/{cast['ada'].pk}"):
+    for address in ("/profile/second-factor", "/people/", f"/people/{cast['ada'].pk}", "/mail/"):
         answer = client.get(address)
         assert answer.status_code == 200
         assert_strict(answer)

@@ -317,6 +317,7 @@ class Story:
             "backports": [*self.backports(), *(self.backports(2000) if who == "rel" else ())],
             "windows": self.windows,
             "overrides": list(Override.objects.order_by("pk")[:1]),
+            "mail": list(Notification.objects.order_by("pk")[:1]),
         }
         shown: dict[str, int] = defaultdict(int)
         for route, pattern in {str(one.pattern): one for one in reversed(urlpatterns)}.items():

@@ -315,6 +315,20 @@ def test_what_rules_object_to_cannot_be_ticked_nor_slipped_in(
     assert status_of(backport) == "submitted"
 
 
+def test_a_mere_warning_is_shown_and_ticked_all_the_same(
+    as_: As, cast: dict[str, User], week: Window
+) -> None:
+    bug = make_backport(week, cast["ada"], *fetched_fix(2))
+    bug.refresh_from_db()
+    text = text_of(as_("rae"))
+    assert f'id="warns-{bug.pk}"' in text
+    assert "</span> not-a-regression</span>" in text
+
+    as_("rae").post("/reviews/approve", ticked([bug]))
+
+    assert status_of(bug) == "approved"
+
+
 @pytest.mark.parametrize(
     "form",
     [

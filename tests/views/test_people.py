@@ -9,7 +9,8 @@ from allauth.mfa.models import Authenticator
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from scheduler.models import Event, User
+from scheduler.models import Event, User, Window
+from tests.factories import make_backport
 
 As = Callable[[str], Client]
 DEEDS = ("roles", "disable", "enable", "sign-out", "second-factor", "names", "names/remove")
@@ -91,9 +92,9 @@ def test_roles_are_set_as_they_were_shown(rel: Client, cast: dict[str, User]) ->
 
 def test_an_account_is_closed_and_opened(rel: Client, cast: dict[str, User]) -> None:
     address = f"/people/{cast['dev'].pk}"
-    assert rel.post(f"{address}/disable", sent()).status_code == 302
+    assert rel.post(f"{address}/disable", sent(confirmed="dev")).status_code == 302
     assert "Open the account again" in rel.get(address).content.decode()
-    assert rel.post(f"{address}/disable", sent()).status_code == 409
+    assert rel.post(f"{address}/disable", sent(confirmed="dev")).status_code == 409
     assert rel.post(f"{address}/enable", sent()).status_code == 302
     assert rel.post(f"{address}/sign-out", sent()).status_code == 302
     assert [event.kind for event in Event.objects.order_by("seq")] == [
@@ -101,6 +102,26 @@ def test_an_account_is_closed_and_opened(rel: Client, cast: dict[str, User]) -> 
         "person.enable",
         "person.end-sessions",
     ]
+
+
+def test_closing_an_account_takes_a_second_step_that_names_whose(
+    rel: Client, cast: dict[str, User], window: Window
+) -> None:
+    make_backport(window, cast["ada"])
+    address = f"/people/{cast['ada'].pk}"
+    page = rel.get(address).content.decode()
+    assert "<summary>Close the account</summary>" in page
+    assert "Close the account of <bdi>ada</bdi>?" in page
+    assert "What they requested stays as it is: 1 open backport." in page
+
+    for unsure in ({}, {"confirmed": "dev"}, {"confirmed": "yes"}):
+        answer = rel.post(f"{address}/disable", sent(**unsure))
+        assert answer.status_code == 422
+        assert "Confirm that it is ada." in answer.content.decode()
+
+    cast["ada"].refresh_from_db()
+    assert cast["ada"].is_active
+    assert rel.post(f"{address}/disable", sent(confirmed="ada")).status_code == 302
 
 
 def test_other_names_are_noted_and_shown_as_text(rel: Client, cast: dict[str, User]) -> None:
@@ -129,7 +150,7 @@ def test_nobody_looks_after_themself(rel: Client, cast: dict[str, User]) -> None
     assert "This is your own account" in page
     assert "Close the account" not in page
     for deed in ("roles", "disable", "enable", "second-factor", "names", "names/remove"):
-        answer = rel.post(f"{address}/{deed}", sent(name="x", roles=["deployer"]))
+        answer = rel.post(f"{address}/{deed}", sent(name="x", roles=["deployer"], confirmed="rel"))
         assert answer.status_code == 403, deed
     assert not Event.objects.exists()
 

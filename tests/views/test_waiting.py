@@ -331,12 +331,12 @@ def test_most_urgent_first_then_what_was_answered_then_the_oldest() -> None:
     ("finding", "why_not"),
     [
         (None, ""),
-        ((1000, "close-to-train", "MAY", False), "Rules object (close-to-train)"),
+        ((1000, "close-to-train", "MAY", False), ""),
         ((1000, "l10n", "SHOULD", True), "Rules object (l10n)"),
         ((1000, "frozen", "MUST", False), "Rules object (frozen)"),
     ],
 )
-def test_only_what_no_rule_speaks_of_can_be_ticked(
+def test_only_what_no_rule_would_move_can_be_ticked(
     finding: tuple[int, str, str, bool] | None, why_not: str
 ) -> None:
     findings = [(1000, *HELD), *([finding] if finding else [])]
@@ -345,6 +345,14 @@ def test_only_what_no_rule_speaks_of_can_be_ticked(
 
     assert one.why_no_tick.startswith(why_not)
     assert bool(one.why_no_tick) is bool(why_not)
+
+
+def test_a_warning_stands_beside_what_can_be_ticked() -> None:
+    findings = [(1000, *HELD), (1000, "not-a-regression", "MAY", False)]
+
+    (one,) = waits("rae", backport(), plans={1: plan(*findings)})
+
+    assert [warning.rule for warning in one.warnings] == ["not-a-regression"]
 
 
 def test_nothing_is_ticked_that_the_rules_have_not_judged_or_is_overridden() -> None:

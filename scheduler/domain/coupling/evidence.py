@@ -15,7 +15,10 @@ SAME_BUG_POINTS = 3
 MENTION_POINTS = 4
 ASK_FROM = 3
 
-_BUG = re.compile(r"^[ \t]*Bug:[ \t]*(T[1-9][0-9]{0,9})[ \t]*$", re.MULTILINE | re.IGNORECASE)
+_BUG = re.compile(
+    r"^[ \t]*Bug:[ \t]*(T[1-9][0-9]{0,9}(?:[ \t]*,[ \t]*T[1-9][0-9]{0,9}){0,99})[ \t]*$",
+    re.MULTILINE | re.IGNORECASE,
+)
 # What comes before it is looked at last: so the search leaps from one letter I to the next.
 _MENTIONED = re.compile(r"[Ii](?<![0-9A-Za-z].)([0-9A-Fa-f]{7,40})(?![0-9A-Za-z])")
 _SHORTEST_MENTION = 8
@@ -59,13 +62,16 @@ class Question:
 
 def bugs(change: Change) -> tuple[str, ...]:
     """Return the tasks that a change is about, each once."""
-    return tuple(dict.fromkeys(task.upper() for task in _BUG.findall(change.message)))
+    if "bug:" not in change.message.lower():
+        return ()
+    named = [task for tasks in _BUG.findall(change.message) for task in tasks.split(",")]
+    return tuple(dict.fromkeys(task.strip().upper() for task in named))
 
 
 def mentioned_ids(change: Change) -> tuple[str, ...]:
     """Return the Change-Ids that a message names in prose, folded, perhaps abbreviated."""
     named = {"I" + digits.lower() for digits in _MENTIONED.findall(change.message)}
-    if named <= {change.key, *change.depends_on}:
+    if named.issubset((change.key, *change.depends_on)):
         return ()
     prose = "\n".join(
         line
@@ -110,13 +116,16 @@ def _same_bug(by_number: dict[int, Change]) -> Iterator[tuple[tuple[int, int], E
 
 
 def _mentions(by_number: dict[int, Change]) -> Iterator[tuple[tuple[int, int], Evidence]]:
+    mentions = {n: ids for n in sorted(by_number) if (ids := mentioned_ids(by_number[n]))}
+    if not mentions:
+        return
     starting: dict[str, list[Change]] = {}
     for number in sorted(by_number):
         change = by_number[number]
         starting.setdefault(change.key[:_SHORTEST_MENTION], []).append(change)
     told = set()
-    for number in sorted(by_number):
-        for mentioned in mentioned_ids(by_number[number]):
+    for number, ids in mentions.items():
+        for mentioned in ids:
             for other in starting.get(mentioned[:_SHORTEST_MENTION], ()):
                 low, high = sorted((number, other.number))
                 if other.key.startswith(mentioned) and low != high and (low, high) not in told:

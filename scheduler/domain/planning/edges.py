@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from operator import attrgetter
+from typing import NamedTuple
 
 from scheduler.domain.changes import ChangeSet
 from scheduler.domain.dependencies import Dependencies
@@ -10,8 +11,7 @@ from scheduler.domain.graphs import Groups, circles
 from scheduler.domain.statements import Statement, StatementKind
 
 
-@dataclass(frozen=True, slots=True)
-class Because:
+class Because(NamedTuple):
     """Why a change cannot go earlier.
 
     Attributes:
@@ -25,13 +25,18 @@ class Because:
     text: str
 
 
+_DECLARED = {True: ("parent", "is built on"), False: ("dependency", "depends on")}
+_IN_ORDER = attrgetter("first", "reason", "text")
+
+
 class Edges:
     """The order that the requested changes must keep among themselves.
 
     Attributes:
-        firsts: change to what must come before it, with the reasons.
-        thens: change to what must come after it.
-        bundles: the sets that go together; a bundle is named by its smallest number.
+        firsts: change to the edges that lead to it: each says what must come before it, and why.
+        thens: change to what must come after it, once for each edge.
+        bundle: change to the set that it goes together with, named by its smallest number.
+        members: bundle to its changes, ascending.
     """
 
     def __init__(
@@ -41,94 +46,82 @@ class Edges:
         dependencies: Dependencies,
         statements: Iterable[Statement],
     ) -> None:
-        self.firsts: dict[int, dict[int, list[Because]]] = defaultdict(dict)
+        self.firsts: dict[int, list[Because]] = defaultdict(list)
         self.thens: dict[int, list[int]] = defaultdict(list)
-        self.bundles = Groups()
         self.members: dict[int, list[int]] = {}
         self._together: dict[int, list[Because]] = defaultdict(list)
         self._changes = changes
         inside = frozenset(requested)
         said = sorted(s for s in set(statements) if s.first in inside and s.then in inside)
+        groups = Groups()
         for statement in said:
             if statement.kind is StatementKind.TOGETHER:
-                self._bundle(statement)
+                groups.join(statement.first, statement.then)
+                self._add_together(statement)
+        self.bundle = {number: groups.of(number) for number in sorted(inside)}
+        for number, name in self.bundle.items():
+            self.members.setdefault(name, []).append(number)
         self._add_declared(dependencies)
         for statement in said:
             if statement.kind is StatementKind.BEFORE:
                 self._add_stated(statement)
-        for number in sorted(inside):
-            self.members.setdefault(self.bundles.of(number), []).append(number)
 
-    def _bundle(self, statement: Statement) -> None:
-        self.bundles.join(statement.first, statement.then)
+    def _add_together(self, statement: Statement) -> None:
         low, high = sorted((statement.first, statement.then))
         by = f" ({statement.by} said so)" if statement.by else ""
         text = f"{self._changes[low]} and {self._changes[high]} go out in the same sync{by}"
         self._together[low].append(Because("together", high, text))
         self._together[high].append(Because("together", low, text))
 
-    def _add(self, first: int, then: int, because: Because) -> None:
-        if self.bundles.of(first) == self.bundles.of(then):
-            return
-        reasons = self.firsts[then].setdefault(first, [])
-        if not reasons:
-            self.thens[first].append(then)
-        reasons.append(because)
+    def _add(self, then: int, because: Because) -> None:
+        if self.bundle[because.first] != self.bundle[then]:
+            self.firsts[then].append(because)
+            self.thens[because.first].append(then)
 
     def _add_declared(self, dependencies: Dependencies) -> None:
         for then, firsts in dependencies.needed_first().items():
+            name = self._changes[then].name
             for first, link in firsts.items():
-                reason = "parent" if link.is_parent else "dependency"
-                name = "is built on" if link.is_parent else "depends on"
+                reason, verb = _DECLARED[link.is_parent]
                 through = "" if link.to.number == first else f", through {link.to.number}"
-                text = f"{self._changes[then].name} {name} {self._changes[first]}{through}"
-                self._add(first, then, Because(reason, first, text))
+                text = f"{name} {verb} {self._changes[first].name}{through}"
+                self._add(then, Because(reason, first, text))
 
     def _add_stated(self, statement: Statement) -> None:
         by = f"{statement.by} said: " if statement.by else ""
         meanwhile = f"; with {statement.first} alone: {statement.only_first.value}"
         first, then = self._changes[statement.first], self._changes[statement.then]
         text = f"{by}{first} before {then}{meanwhile}"
-        self._add(statement.first, statement.then, Because("statement", statement.first, text))
+        self._add(statement.then, Because("statement", statement.first, text))
 
     def because(self, members: Sequence[int], queued: frozenset[int]) -> tuple[Because, ...]:
         """Return why a step cannot go earlier: edges from other steps, and its own togetherness."""
-        if not any(member in self.firsts or member in self._together for member in members):
-            return ()
-        found = {
+        found = [
             reason
             for member in members
-            for first, reasons in self.firsts.get(member, {}).items()
-            if first in queued
-            for reason in reasons
-        }
+            for reason in self.firsts.get(member, ())
+            if reason.first in queued
+        ]
         if len(members) > 1:
             own = frozenset(members)
-            for member in members:
-                found |= {
-                    reason
-                    for reason in self._together.get(member, ())
-                    if reason.first in own and reason.first < member
-                }
-        return tuple(sorted(found, key=lambda b: (b.first, b.reason, b.text)))
+            found += [
+                reason
+                for member in members
+                for reason in self._together.get(member, ())
+                if reason.first in own and reason.first < member
+            ]
+        return tuple(sorted(set(found), key=_IN_ORDER) if len(found) > 1 else found)
 
     def bundle_successors(self) -> dict[int, list[int]]:
         """Return bundle to the bundles that must come after it, without repetition."""
-        bundle = self.bundles.of
-        return {
-            name: list(following)
-            for name, members in self.members.items()
-            if (
-                following := dict.fromkeys(
-                    bundle(then) for member in members for then in self.thens.get(member, ())
-                )
-            )
-        }
+        following: dict[int, dict[int, None]] = {}
+        for first, thens in sorted(self.thens.items()):
+            after = following.setdefault(self.bundle[first], {})
+            after.update(dict.fromkeys([self.bundle[then] for then in thens]))
+        return {name: list(after) for name, after in following.items()}
 
     def circles(self) -> dict[int, tuple[int, ...]]:
         """Return, for each change in a circle of edges, a shortest circle of it, in order."""
-        if not self.thens:
-            return {}
         successors = self.bundle_successors()
         found: dict[int, tuple[int, ...]] = {}
         for names, circle in circles(sorted(successors), successors):
@@ -138,34 +131,40 @@ class Edges:
                 found.update(dict.fromkeys(self.members[name], told))
         return found
 
-    def coupled_groups(self) -> Groups:
-        """Return the sets of changes that hang together by any edge or togetherness."""
-        groups = Groups()
-        for then, firsts in self.firsts.items():
-            for first in firsts:
-                groups.join(first, then)
-        for name, members in self.members.items():
-            for member in members[1:]:
-                groups.join(name, member)
-        return groups
+    def needed_by(self, number: int) -> list[int]:
+        """Return what must come before a change, each once."""
+        return list(dict.fromkeys([because.first for because in self.firsts.get(number, ())]))
+
+    def coupled_to(self, number: int) -> list[int]:
+        """Return what hangs together with a change by any edge or togetherness, itself included."""
+        bundle = self.bundle
+        seen = {bundle[number]}
+        waiting = list(seen)
+        while waiting:
+            for member in self.members[waiting.pop()]:
+                for other in (*self.needed_by(member), *self.thens.get(member, ())):
+                    if bundle[other] not in seen:
+                        seen.add(bundle[other])
+                        waiting.append(bundle[other])
+        return sorted(member for name in seen for member in self.members[name])
 
     def is_ordered(self, one: int, other: int) -> bool:
         """Return whether edges settle how two changes go: one leads to the other, or together."""
         return (
-            self.bundles.of(one) == self.bundles.of(other)
+            self.bundle[one] == self.bundle[other]
             or self._leads(one, other)
             or self._leads(other, one)
         )
 
     def _leads(self, start: int, goal: int) -> bool:
-        bundle = self.bundles.of
-        target = bundle(goal)
-        seen = {bundle(start)}
-        waiting = [bundle(start)]
+        bundle = self.bundle
+        target = bundle[goal]
+        seen = {bundle[start]}
+        waiting = list(seen)
         while waiting:
             for member in self.members[waiting.pop()]:
                 for then in self.thens.get(member, ()):
-                    after = bundle(then)
+                    after = bundle[then]
                     if after == target:
                         return True
                     if after not in seen:

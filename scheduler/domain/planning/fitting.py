@@ -32,20 +32,25 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How much a window holds: its own length, and the policy's numbers."""
+    """How much a window holds: its own length, what is over of it, and the policy's numbers."""
 
     numbers: Numbers
     window: Window
+    gone: int = 0
 
 
-def minutes_of(members: Iterable[Change], numbers: Numbers) -> int:
-    """Return what a step takes: the sum of its members, and the long build once."""
-    total = 0
+def cost_of(members: Iterable[Change], numbers: Numbers) -> tuple[int, int]:
+    """Return the slots and minutes of a step: the sum of its members, and the long build once."""
+    slots = minutes = 0
     l10n = False
     for change in members:
-        total += numbers.beta_only_minutes if change.is_beta_only else numbers.minutes_per_patch
-        l10n = l10n or change.touches_l10n
-    return total + numbers.l10n_extra_minutes if l10n else total
+        if change.is_beta_only:
+            minutes += numbers.beta_only_minutes
+        else:
+            slots += 1
+            minutes += numbers.minutes_per_patch
+            l10n = l10n or change.touches_l10n
+    return slots, minutes + numbers.l10n_extra_minutes if l10n else minutes
 
 
 def fit(
@@ -62,16 +67,14 @@ def fit(
     """
     result = Fit()
     used_slots = 0
-    minute = 0
+    minute = room.gone
     numbers = room.numbers
     length = room.window.minutes
 
     def cost(step: tuple[int, ...]) -> tuple[int, int]:
-        members = [changes[number] for number in step]
-        return sum(not change.is_beta_only for change in members), minutes_of(members, numbers)
+        return cost_of([changes[number] for number in step], numbers)
 
-    def lacks(step: tuple[int, ...]) -> dict[str, Objection]:
-        slots, minutes = cost(step)
+    def lacks(slots: int, minutes: int) -> dict[str, Objection]:
         found = {}
         if slots and used_slots + slots > numbers.max_patches:
             found["over-capacity"] = Objection(
@@ -79,17 +82,28 @@ def fit(
                 f"and it takes {slots}: book the next window."
             )
         if minute > numbers.last_start_minute or minute + minutes > length:
+            # Once the window has begun the minute moves on, and only news are said in new words.
+            would = (
+                f"The window has begun, and it would start too late to take {minutes} minutes"
+                if room.gone
+                else f"It would start {minute} minutes into the window and take {minutes}"
+            )
             found["out-of-time"] = Objection(
-                f"It would start {minute} minutes into the window and take {minutes}; no step "
+                f"{would}; no step "
                 f"starts after minute {numbers.last_start_minute} or ends after minute {length:g}."
             )
         return found
 
     for bundle in order:
-        step = _without_overflow(bundle, edges, backports, result, lacks)
-        if not step:
-            continue
+        step = bundle
         slots, minutes = cost(step)
+        if result.overflow or lacks(slots, minutes):
+            step = _without_overflow(
+                bundle, edges, backports, result, lambda staying: lacks(*cost(staying))
+            )
+            if not step:
+                continue
+            slots, minutes = cost(step)
         result.steps.append((step, minute, minutes))
         used_slots += slots
         minute += minutes
@@ -118,7 +132,7 @@ def _without_overflow(
             result.overflow.add(number)
 
     for number in bundle:
-        needs = [first for first in edges.firsts.get(number, ()) if first in result.overflow]
+        needs = [first for first in edges.needed_by(number) if first in result.overflow]
         if needs:
             remove(number, NOT_IN_QUEUE, waits_for(needs, changes_word="does not fit"))
     _with_mates(staying, out, told, remove)

@@ -2,15 +2,12 @@
 
 import heapq
 from collections.abc import Mapping
-from datetime import datetime
 
 from scheduler.domain.backports import Backport, Urgency
 from scheduler.domain.changes import ChangeSet
 from scheduler.domain.planning.edges import Edges
 
 _NO_PLACE = 1 << 62
-
-Key = tuple[int, int, bool, datetime, int]
 
 
 def deploy_order(
@@ -22,75 +19,77 @@ def deploy_order(
     booking time, number) goes; a bundle counts by its smallest member. What an urgent one needs is
     as urgent. Edges to changes that do not go are ignored. `going` must be free of circles.
     """
-    members, after, waits_for = _contracted(going, edges)
-    of_bundle = _urgencies(members, after, waits_for, backports)
-    bundle = edges.bundles.of
-
-    def urgency(number: int) -> Urgency:
-        own = backports[number].urgency
-        needed_by = (then for then in edges.thens.get(number, ()) if then in going)
-        return min((own, *(of_bundle[bundle(then)] for then in needed_by)))
-
-    def key(name: int) -> Key:
-        return min(
-            (
-                _NO_PLACE if asked.place is None else asked.place,
-                urgency(asked.change),
-                changes[asked.change].is_beta_only,
-                asked.submitted_at,
-                asked.change,
-            )
-            for asked in (backports[number] for number in members[name])
-        )
-
-    ready = [(key(name), name) for name, count in waits_for.items() if count == 0]
-    heapq.heapify(ready)
+    bundle = edges.bundle
+    members: dict[int, list[int]] = {}
+    for number in sorted(going):
+        members.setdefault(bundle[number], []).append(number)
+    names = _ranked(members, going, edges, backports, changes)
+    rank = {name: place for place, name in enumerate(names)}
+    waits_for = dict.fromkeys(names, 0)
+    for number in going & edges.firsts.keys():
+        edges_to = [because for because in edges.firsts[number] if because.first in going]
+        waits_for[bundle[number]] += len(edges_to)
+    ready = [place for place, name in enumerate(names) if not waits_for[name]]
     order = []
     while ready:
-        _, name = heapq.heappop(ready)
+        name = names[heapq.heappop(ready)]
         order.append(tuple(members[name]))
-        for following in after.get(name, ()):
-            waits_for[following] -= 1
-            if waits_for[following] == 0:
-                heapq.heappush(ready, (key(following), following))
+        for number in members[name]:
+            for then in edges.thens.get(number, ()):
+                if then in going:
+                    following = bundle[then]
+                    waits_for[following] -= 1
+                    if not waits_for[following]:
+                        heapq.heappush(ready, rank[following])
     return order
 
 
-def _contracted(
-    going: frozenset[int], edges: Edges
-) -> tuple[dict[int, list[int]], dict[int, dict[int, None]], dict[int, int]]:
-    """Return the bundles that go: their members, what follows each, how many each waits for."""
-    bundle = edges.bundles.of
-    members: dict[int, list[int]] = {}
-    for number in sorted(going):
-        members.setdefault(bundle(number), []).append(number)
-    after: dict[int, dict[int, None]] = {}
-    waits_for = dict.fromkeys(members, 0)
-    for then in sorted(going & edges.firsts.keys()):
-        name = bundle(then)
-        for first in edges.firsts[then]:
-            if first in going and name not in after.setdefault(bundle(first), {}):
-                after[bundle(first)][name] = None
-                waits_for[name] += 1
-    return members, after, waits_for
+def _ranked(
+    members: Mapping[int, list[int]],
+    going: frozenset[int],
+    edges: Edges,
+    backports: Mapping[int, Backport],
+    changes: ChangeSet,
+) -> list[int]:
+    """Return the bundles as they would go if nothing needed anything."""
+    urgency = _urgencies(members, going, edges, backports)
+    keys = [
+        (
+            _NO_PLACE if asked.place is None else asked.place,
+            urgency[asked.change],
+            changes[asked.change].is_beta_only,
+            asked.submitted_at,
+            asked.change,
+        )
+        for asked in map(backports.__getitem__, urgency)
+    ]
+    keys.sort()
+    return list(dict.fromkeys([edges.bundle[number] for *_, number in keys]))
 
 
 def _urgencies(
     members: Mapping[int, list[int]],
-    after: Mapping[int, Mapping[int, None]],
-    waits_for: Mapping[int, int],
+    going: frozenset[int],
+    edges: Edges,
     backports: Mapping[int, Backport],
 ) -> dict[int, Urgency]:
-    """Return the highest urgency of each bundle and of everything that needs it."""
-    count = dict(waits_for)
-    order = [name for name, needs in count.items() if needs == 0]
-    for name in order:
-        for following in after.get(name, ()):
-            count[following] -= 1
-            if count[following] == 0:
-                order.append(following)
-    highest: dict[int, Urgency] = {}
-    for name in reversed(order):
-        own = min(backports[number].urgency for number in members[name])
-        highest[name] = min((own, *(highest[following] for following in after.get(name, ()))))
-    return highest
+    """Return the highest urgency of each change and of everything that needs it."""
+    urgency = {n: backports[n].urgency for numbers in members.values() for n in numbers}
+    least = max(urgency.values(), default=None)
+    spread: set[int] = set()
+    for number in sorted(urgency, key=urgency.__getitem__):
+        level = urgency[number]
+        if level == least:
+            break
+        waiting = [edges.bundle[number]]
+        while waiting:
+            name = waiting.pop()
+            if name in spread:
+                continue
+            spread.add(name)
+            for member in members[name]:
+                for first in edges.needed_by(member):
+                    if first in going and urgency[first] > level:
+                        urgency[first] = level
+                        waiting.append(edges.bundle[first])
+    return urgency

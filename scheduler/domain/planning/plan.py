@@ -4,13 +4,13 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from scheduler.domain.backports import Backport
 from scheduler.domain.changes import Change, ChangeSet
 from scheduler.domain.coupling.evidence import Question, questions
 from scheduler.domain.dependencies import Dependencies, Problem
 from scheduler.domain.errors import UnsafeQueue
-from scheduler.domain.graphs import Groups
 from scheduler.domain.planning.edges import Because, Edges
 from scheduler.domain.planning.fitting import NOT_IN_QUEUE, Room, fit, is_waived, waits_for
 from scheduler.domain.planning.ordering import deploy_order
@@ -33,6 +33,7 @@ class PlanInput:
         now: the moment of planning, UTC.
         backports: in booking order, one per change.
         order: an order that somebody proposes, to be judged; it does not change the plan.
+        gone: minutes of the window that are over: no step starts before them.
     """
 
     now: datetime
@@ -44,10 +45,10 @@ class PlanInput:
     freezes: tuple[Freeze, ...] = ()
     statements: tuple[Statement, ...] = ()
     order: tuple[tuple[int, ...], ...] | None = None
+    gone: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One place of the queue: a backport, or a bundle in one sync.
 
     Attributes:
@@ -125,10 +126,13 @@ class _Planning:
             given.changes, self.numbers, given.production, given.statements
         )
         self.edges = Edges(given.changes, self.numbers, self.dependencies, given.statements)
-        self.edge_circles = self.edges.circles()
+        self.circles_below = self.dependencies.circles_below()
+        # Edges that nobody stated follow declared ways: where those run into no circle, neither do
+        # the edges.
+        self.edge_circles = self.edges.circles() if given.statements or self.circles_below else {}
         self.questions = self._open_questions()
         self.arrivals: dict[int, Arrival] = {}
-        self.findings: dict[int, list[Finding]] = {}
+        self.findings: dict[int, list[Finding]] = defaultdict(list)
         self.out: dict[int, Place] = {}
 
     def plan(self) -> Plan:
@@ -136,13 +140,13 @@ class _Planning:
         self._keep_out_what_needs_them()
         going = frozenset(number for number in self.numbers if number not in self.out)
         order = deploy_order(going, self.edges, self.backports, self.changes)
-        room = Room(self.given.numbers, self.given.window)
+        room = Room(self.given.numbers, self.given.window, self.given.gone)
         fitted = fit(order, self.edges, self.backports, self.changes, room)
         for found in fitted.findings:
             self.findings[found.change].append(found)
         steps = [members for members, _, _ in fitted.steps]
         queued = frozenset(number for members in steps for number in members)
-        queue = tuple(
+        queue = [
             Step(
                 position,
                 members,
@@ -151,10 +155,10 @@ class _Planning:
                 self.edges.because(members, queued),
             )
             for position, (members, minute, minutes) in enumerate(fitted.steps, start=1)
-        )
+        ]
         findings = self._ordered_findings()
         return Plan(
-            queue=queue,
+            queue=tuple(queue),
             elsewhere=tuple(self._elsewhere(n) for n in self.numbers if n not in queued),
             findings=findings,
             questions=self.questions,
@@ -182,59 +186,49 @@ class _Planning:
 
     def _judge(self) -> None:
         given = self.given
-        surroundings = Surroundings(
-            given.window,
-            given.numbers,
-            given.production,
-            tuple(
-                sorted(
-                    (freeze for freeze in given.freezes if freeze.overlaps(given.window)),
-                    key=lambda freeze: (freeze.scope, freeze.end, freeze.start, freeze.reason),
-                )
-            ),
-            frozenset(self.numbers),
+        surroundings = Surroundings.of(
+            given.window, given.numbers, given.production, given.freezes, self.numbers
         )
-        problems = self.dependencies.problems()
-        circles = self.dependencies.circles_below() | self.edge_circles
+        problems = {n: _by_rule(found) for n, found in self.dependencies.problems().items()}
+        circles = self.circles_below | self.edge_circles
         asked: dict[int, list[Question]] = defaultdict(list)
         for question in self.questions:
             for number in question.changes:
                 asked[number].append(question)
         unsafe = self._unsafe_statements()
-        groups = self.edges.coupled_groups()
-        coupled = self._coupled_code(groups)
-        projects: dict[int, set[str]] = defaultdict(set)
+        coupled = self._coupled_sets()
         for number in self.numbers:
-            projects[groups.of(number)].add(self.changes[number].project)
-        for number in self.numbers:
-            change = self.changes[number]
-            group = groups.of(number)
-            siblings = self.changes.siblings(change)
-            arrival = (
-                given.production.arrival(change, siblings, given.now) if change.is_code else None
-            )
-            if arrival is not None:
-                self.arrivals[number] = arrival
             facts = Facts(
-                surroundings=surroundings,
-                backport=self.backports[number],
-                change=change,
-                siblings=siblings,
-                arrival=arrival,
-                problems=_by_rule(problems.get(number, ())),
-                circle=circles.get(number, ()),
-                only_irrelevant=self.dependencies.declares_only_irrelevant(number),
-                questions=tuple(asked.get(number, ())),
-                unsafe=tuple(unsafe.get(number, ())),
-                crosses_repositories=len(projects[group]) > 1,
-                coupled=coupled.get(group, ()),
+                surroundings,
+                self.backports[number],
+                self.changes[number],
+                asked.get(number, ()),
+                problems.get(number, _NO_PROBLEMS),
+                circles.get(number, ()),
+                self.dependencies.declares_only_irrelevant(number),
+                unsafe.get(number, ()),
             )
-            self.findings[number] = found = findings_of(facts)
+            if not facts.change.is_config:
+                self._look_at_train(facts)
+                facts.crosses_repositories, facts.coupled = coupled[number]
+            found = findings_of(facts)
+            if not found:
+                continue
+            self.findings[number] = found
             first = leading(found)
             if first is not None:
                 self.out[number] = first.place
             if number in self.edge_circles and self.out.get(number) is not Place.BLOCKED:
                 self._block_in_circle(number)
+
+    def _look_at_train(self, facts: Facts) -> None:
+        change = facts.change
+        facts.siblings = self.changes.siblings(change)
+        if change.is_code:
+            given = self.given
+            facts.arrival = given.production.arrival(change, facts.siblings, given.now)
+            if facts.arrival is not None:
+                self.arrivals[change.number] = facts.arrival
 
     def _block_in_circle(self, number: int) -> None:
         """An override cannot put a circle of edges in order: its members stay blocked."""
@@ -254,14 +248,24 @@ class _Planning:
                 unsafe[said.then].append(said)
         return unsafe
 
-    def _coupled_code(self, groups: Groups) -> dict[int, tuple[Change, ...]]:
-        """Return each coupled set's branched code, one change per Change-Id, by number."""
-        sets: dict[int, dict[str, Change]] = {}
+    def _coupled_sets(self) -> dict[int, tuple[bool, tuple[Change, ...]]]:
+        """Return what each change that rides the train is coupled to.
+
+        That is: whether the set crosses repositories, and its branched code, one change per
+        Change-Id, by number.
+        """
+        sets: dict[int, tuple[bool, tuple[Change, ...]]] = {}
         for number in self.numbers:
-            change = self.changes[number]
-            if change.is_code and change.is_on_release:
-                sets.setdefault(groups.of(number), {}).setdefault(change.key, change)
-        return {name: tuple(members.values()) for name, members in sets.items()}
+            if number in sets or self.changes[number].is_config:
+                continue
+            together = [self.changes[other] for other in self.edges.coupled_to(number)]
+            code: dict[str, Change] = {}
+            for change in together:
+                if change.is_code and change.is_on_release:
+                    code.setdefault(change.key, change)
+            found = len({change.project for change in together}) > 1, tuple(code.values())
+            sets.update((change.number, found) for change in together)
+        return sets
 
     def _keep_out_what_needs_them(self) -> None:
         """Take out what needs, or goes together with, something that does not go."""
@@ -298,17 +302,17 @@ class _Planning:
         yield from self._mates(number)
 
     def _needed_by(self, number: int) -> Iterable[int]:
-        yield from self.edges.firsts.get(number, ())
+        yield from self.edges.needed_by(number)
         yield from self._mates(number)
 
     def _mates(self, number: int) -> list[int]:
-        members = self.edges.members[self.edges.bundles.of(number)]
+        members = self.edges.members[self.edges.bundle[number]]
         return [member for member in members if member != number] if len(members) > 1 else []
 
     def _ordered_findings(self) -> tuple[Finding, ...]:
         return tuple(
             found
-            for number in self.numbers
+            for number in sorted(self.findings)
             for found in sorted(self.findings[number], key=lambda f: ORDER[f.rule])
         )
 
@@ -335,6 +339,9 @@ class _Planning:
         if breaches:
             raise UnsafeQueue(breaches)
         return tuple(judge.states(self.given.order) if self.given.order else states)
+
+
+_NO_PROBLEMS: Mapping[str, tuple[Problem, ...]] = {}
 
 
 def _by_rule(problems: Iterable[Problem]) -> Mapping[str, tuple[Problem, ...]]:

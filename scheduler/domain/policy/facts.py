@@ -1,7 +1,8 @@
 """Everything a rule may look at: one backport, and what surrounds it, at the time of planning."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from scheduler.domain.backports import Backport
 from scheduler.domain.changes import Change
@@ -12,6 +13,8 @@ from scheduler.domain.production import Arrival, Production
 from scheduler.domain.statements import Statement
 from scheduler.domain.windows import Freeze, Window
 
+_GAP_BEFORE_PROMOTION = timedelta(minutes=30)
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -20,13 +23,45 @@ class Surroundings:
     Attributes:
         requested: the numbers booked in this window.
         freezes: those that overlap the window.
+        promotions: those of the train during the window and shortly after it, as (when, group,
+            version), in order.
     """
 
     window: Window
     numbers: Numbers
     production: Production
     freezes: tuple[Freeze, ...]
+    promotions: tuple[tuple[datetime, str, str], ...]
     requested: frozenset[int]
+
+    @classmethod
+    def of(
+        cls,
+        window: Window,
+        numbers: Numbers,
+        production: Production,
+        freezes: Iterable[Freeze],
+        requested: Iterable[int],
+    ) -> "Surroundings":
+        """Return what surrounds the backports of a window, looked up once for all of them."""
+        overlapping = sorted(
+            (freeze for freeze in freezes if freeze.overlaps(window)),
+            key=lambda freeze: (freeze.scope, freeze.end, freeze.start, freeze.reason),
+        )
+        promotions = sorted(
+            (at, group, scheduled.version)
+            for scheduled in production.schedule
+            for group, at in scheduled.promotions.items()
+            if window.start <= at <= window.end + _GAP_BEFORE_PROMOTION
+        )
+        return cls(
+            window,
+            numbers,
+            production,
+            tuple(overlapping),
+            tuple(promotions),
+            frozenset(requested),
+        )
 
 
 @dataclass(slots=True)
@@ -34,13 +69,14 @@ class Facts:
     """What a rule sees of one backport.
 
     Attributes:
-        siblings: the cherry-picks of the change, itself included.
-        arrival: when the train brings it to all groups that its branch serves, if it does.
+        questions: the open questions about it.
         problems: what is wrong with its dependencies, by rule id.
         circle: the circle that it is in or runs into, in order; empty if there is none.
         only_irrelevant: whether it declares dependencies and none of them matters.
-        questions: the open questions about it.
         unsafe: statements about it that order a first step which is an outage.
+        siblings: the cherry-picks of the change, itself included; as all that follows, empty for
+            configuration, which rides no train.
+        arrival: when the train brings it to all groups that its branch serves, if it does.
         crosses_repositories: whether it is coupled to any change of another repository.
         coupled: the branched code that it is coupled to, itself included, one per Change-Id.
     """
@@ -48,15 +84,20 @@ class Facts:
     surroundings: Surroundings
     backport: Backport
     change: Change
-    siblings: tuple[Change, ...]
-    arrival: Arrival | None
+    questions: Sequence[Question]
     problems: Mapping[str, tuple[Problem, ...]]
     circle: tuple[int, ...]
     only_irrelevant: bool
-    questions: tuple[Question, ...]
-    unsafe: tuple[Statement, ...]
-    crosses_repositories: bool
-    coupled: tuple[Change, ...]
+    unsafe: Sequence[Statement]
+    siblings: tuple[Change, ...] = ()
+    arrival: Arrival | None = None
+    crosses_repositories: bool = False
+    coupled: tuple[Change, ...] = ()
+
+    @property
+    def needs(self) -> bool:
+        """Whether anything is to be said about what it needs."""
+        return bool(self.problems or self.circle or self.only_irrelevant or self.unsafe)
 
 
 @dataclass(frozen=True, slots=True)

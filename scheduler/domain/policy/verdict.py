@@ -1,20 +1,36 @@
 """From facts to findings, and from findings to the place they lead to."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import product
 
 from scheduler.domain.backports import Backport
 from scheduler.domain.policy.facts import Facts, Objection
 from scheduler.domain.policy.findings import Finding, Level, Place
 from scheduler.domain.policy.rules import ORDER, RULES, RULES_BY_ID
+from scheduler.domain.policy.rules.rule import Check, Concern, Rule
 
-_CHECKS = tuple((rule.id, rule.check) for rule in RULES if rule.check is not None)
+
+def checks_of(rules: Iterable[Rule]) -> Mapping[tuple[bool, bool], tuple[tuple[str, Check], ...]]:
+    """Return what to ask of a backport, by whether it rides the train and whether it has needs."""
+    asked = [(rule.concern, rule.id, rule.check) for rule in rules if rule.check is not None]
+    return {
+        (rides, needs): tuple(
+            (rule_id, check)
+            for concern, rule_id, check in asked
+            if (rides or concern is not Concern.TRAIN) and (needs or concern is not Concern.NEEDS)
+        )
+        for rides, needs in product((False, True), repeat=2)
+    }
+
+
+_CHECKS = checks_of(RULES)
 
 
 def findings_of(facts: Facts) -> list[Finding]:
     """Return every rule's objection to a backport, in the order of the policy."""
     return [
         finding(facts.backport, rule_id, objection)
-        for rule_id, check in _CHECKS
+        for rule_id, check in _CHECKS[not facts.change.is_config, facts.needs]
         if (objection := check(facts)) is not None
     ]
 

@@ -1,21 +1,19 @@
 """Dedicated window: what needs people, time or databases of its own."""
 
+import re
+
 from scheduler.domain.backports import Mark
 from scheduler.domain.policy.facts import Facts, Objection
 from scheduler.domain.policy.findings import Level, Place
 from scheduler.domain.policy.rules.rule import Rule
 
-_SCHEMA_DIRECTORIES = ("sql", "schema", "schema-changes")
+_SCHEMA_PATH = re.compile(r"(?:\A|/)(?:sql|schema|schema-changes)/|\.sql\Z")
 
 
 def schema_change(facts: Facts) -> Objection | None:
     """A schema change needs its own window and a database administrator."""
-    change = facts.change
-    if (
-        Mark.SCHEMA_CHANGE not in facts.backport.marks
-        and change.directories.isdisjoint(_SCHEMA_DIRECTORIES)
-        and not any(path.endswith(".sql") for path in change.paths)
-    ):
+    marked = Mark.SCHEMA_CHANGE in facts.backport.marks
+    if not marked and not any(map(_SCHEMA_PATH.search, facts.change.paths)):
         return None
     return Objection("It changes a database schema: that takes a window and a request of its own.")
 

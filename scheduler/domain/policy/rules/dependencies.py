@@ -5,7 +5,7 @@ from collections.abc import Callable
 from scheduler.domain.dependencies import Problem
 from scheduler.domain.policy.facts import Facts, Objection
 from scheduler.domain.policy.findings import Level, Place
-from scheduler.domain.policy.rules.rule import Check, Rule
+from scheduler.domain.policy.rules.rule import Check, Concern, Rule
 
 _TOLD_MEMBERS = 10
 _TOLD_PROBLEMS = 5
@@ -91,6 +91,7 @@ RULES = (
         "Correct the Depends-On footer.",
         _SCAP,
         _told("dependency-unknown", lambda p: f"no change {p.target} is known"),
+        Concern.NEEDS,
     ),
     Rule(
         "dependency-abandoned",
@@ -100,6 +101,7 @@ RULES = (
         "Restore it, or take the footer out.",
         f"{_SCAP}, T345304",
         _told("dependency-abandoned", lambda p: f"it needs {p.target}, which is abandoned"),
+        Concern.NEEDS,
     ),
     Rule(
         "dependency-work-in-progress",
@@ -111,6 +113,7 @@ RULES = (
         _told(
             "dependency-work-in-progress", lambda p: f"{p.target} on the way is a work in progress"
         ),
+        Concern.NEEDS,
     ),
     Rule(
         "dependency-cycle",
@@ -120,6 +123,7 @@ RULES = (
         "Take one dependency of the circle out.",
         f"{_SCAP}, T408675",
         dependency_cycle,
+        Concern.NEEDS,
     ),
     Rule(
         "dependency-not-scheduled",
@@ -132,6 +136,7 @@ RULES = (
             "dependency-not-scheduled",
             lambda p: f"it needs {p.target}, which is neither merged nor booked in this window",
         ),
+        Concern.NEEDS,
     ),
     Rule(
         "dependency-not-in-branch",
@@ -141,6 +146,7 @@ RULES = (
         "Cherry-pick the dependency to the branch.",
         f"{_SCAP}, T362987 rule 1b",
         _told("dependency-not-in-branch", _lacking("")),
+        Concern.NEEDS,
     ),
     Rule(
         "dependency-not-in-live",
@@ -150,6 +156,7 @@ RULES = (
         "Cherry-pick the dependency to every live branch, or wait for the train.",
         f"{_SCAP}, T362987 rule 3b",
         _told("dependency-not-in-live", _lacking("the live ")),
+        Concern.NEEDS,
     ),
     Rule(
         "dependency-not-in-upcoming",
@@ -159,6 +166,7 @@ RULES = (
         "Cherry-pick the dependency to the upcoming branch.",
         f"{_SCAP}, T362987 rule 3b",
         _told("dependency-not-in-upcoming", _lacking("the upcoming ")),
+        Concern.NEEDS,
     ),
     Rule(
         "dependency-not-in-rollback-target",
@@ -168,6 +176,7 @@ RULES = (
         "Cherry-pick it there too, or know that a rollback breaks this.",
         f"{_SCAP}, T362987 rule 3b",
         _told("dependency-not-in-rollback-target", _lacking("the likely rollback target ")),
+        Concern.NEEDS,
     ),
     Rule(
         "dependency-not-deployed",
@@ -180,6 +189,7 @@ RULES = (
             "dependency-not-deployed",
             lambda p: f"{p.target} is merged but not deployed, and not booked in this window",
         ),
+        Concern.NEEDS,
     ),
     Rule(
         "dependency-not-in-queue",
@@ -197,6 +207,7 @@ RULES = (
         "Check that the footer names the right change.",
         f"{_SCAP}, T365146",
         no_relevant_dependency,
+        Concern.NEEDS,
     ),
     Rule(
         "unsafe-first-step",
@@ -206,5 +217,6 @@ RULES = (
         "Answer again: the other order, together, or wait for the train.",
         "The incident of October 2015",
         unsafe_first_step,
+        Concern.NEEDS,
     ),
 )

@@ -4,7 +4,7 @@ from scheduler.domain.backports import Mark
 from scheduler.domain.changes import ChangeStatus, ProjectKind
 from scheduler.domain.policy.facts import Facts, Objection
 from scheduler.domain.policy.findings import Level, Place
-from scheduler.domain.policy.rules.rule import Rule
+from scheduler.domain.policy.rules.rule import Concern, Rule
 
 
 def security_sensitive(facts: Facts) -> Objection | None:
@@ -193,6 +193,7 @@ RULES = (
         "Nothing needs to change; ask whether it is worth a slot.",
         "scap backport, check 3",
         not_live,
+        Concern.TRAIN,
     ),
     Rule(
         "not-in-master",
@@ -202,6 +203,7 @@ RULES = (
         "Merge the fix in master first.",
         "Backport windows (Wikitech): merged in master, then cherry-picked",
         not_in_master,
+        Concern.TRAIN,
     ),
     Rule(
         "train-would-undo",
@@ -211,6 +213,7 @@ RULES = (
         "Book the cherry-pick to the newer branch in the same window, or merge it there.",
         "Deployments/Train (Wikitech); scap backport, rule 3b",
         train_would_undo,
+        Concern.TRAIN,
     ),
     Rule(
         "not-approved",

@@ -2,11 +2,26 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from scheduler.domain.policy.facts import Facts, Objection
 from scheduler.domain.policy.findings import Level, Place
 
 Check = Callable[[Facts], Objection | None]
+
+
+class Concern(Enum):
+    """Which backports a rule is about; the others it is not asked of.
+
+    Attributes:
+        ALL: every backport.
+        TRAIN: what rides the train, which configuration never does.
+        NEEDS: a backport of which something is known about what it needs (`Facts.needs`).
+    """
+
+    ALL = auto()
+    TRAIN = auto()
+    NEEDS = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +36,7 @@ class Rule:
         remedy: what would change the verdict.
         source: where the rule comes from.
         check: looks at the facts; None where planning itself finds out (order and capacity).
+        concern: which backports it is about.
     """
 
     id: str
@@ -30,3 +46,4 @@ class Rule:
     remedy: str
     source: str
     check: Check | None = None
+    concern: Concern = Concern.ALL

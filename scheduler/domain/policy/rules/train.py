@@ -4,7 +4,7 @@ from scheduler.domain.backports import Kind, Mark, Urgency
 from scheduler.domain.changes import FileStatus
 from scheduler.domain.policy.facts import Facts, Objection
 from scheduler.domain.policy.findings import Level, Place
-from scheduler.domain.policy.rules.rule import Rule
+from scheduler.domain.policy.rules.rule import Concern, Rule
 from scheduler.domain.production import Arrival
 
 _SEVERAL = 2
@@ -105,6 +105,7 @@ RULES = (
         "Let the code ride the train, then enable it by configuration.",
         _TRAIN_VS_BACKPORT,
         new_extension,
+        Concern.TRAIN,
     ),
     Rule(
         "l10n",
@@ -114,6 +115,7 @@ RULES = (
         "Leave the message files out, or have a reviewer take on the long build.",
         f"{_TRAIN_VS_BACKPORT}; scap backport, check 4",
         l10n,
+        Concern.TRAIN,
     ),
     Rule(
         "vendor",
@@ -123,6 +125,7 @@ RULES = (
         "Have a reviewer say why it cannot wait.",
         _TRAIN_VS_BACKPORT,
         vendor,
+        Concern.TRAIN,
     ),
     Rule(
         "coupled-set",
@@ -133,6 +136,7 @@ RULES = (
         "Deploy fewer changes at once, or have a reviewer take the set on.",
         _TRAIN_VS_BACKPORT,
         coupled_set,
+        Concern.TRAIN,
     ),
     Rule(
         "train-arrives-first",
@@ -142,6 +146,7 @@ RULES = (
         "Have a reviewer say why it cannot wait that long, or let it ride.",
         "The post-mortem of October 2015: why was it not part of the train?",
         train_arrives_first,
+        Concern.TRAIN,
     ),
     Rule(
         "not-a-regression",
@@ -151,5 +156,6 @@ RULES = (
         "Nothing needs to change; the answer why it cannot wait stands beside it.",
         "Backport windows (Wikitech)",
         not_a_regression,
+        Concern.TRAIN,
     ),
 )

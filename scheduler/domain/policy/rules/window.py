@@ -1,21 +1,16 @@
 """The window: freezes, capacity, time, presence."""
 
-from datetime import timedelta
-
 from scheduler.domain.backports import Mark, Urgency
 from scheduler.domain.policy.facts import Facts, Objection
 from scheduler.domain.policy.findings import Level, Place
 from scheduler.domain.policy.rules.rule import Rule
 from scheduler.domain.windows import FreezeScope
 
-_GAP_BEFORE_PROMOTION = timedelta(minutes=30)
-
 
 def frozen(facts: Facts) -> Objection | None:
     """Nothing, or only what is urgent, goes out during a freeze."""
-    urgent = facts.backport.urgency <= Urgency.HIGH
     for freeze in facts.surroundings.freezes:
-        if freeze.scope is FreezeScope.ALL or not urgent:
+        if freeze.scope is FreezeScope.ALL or facts.backport.urgency > Urgency.HIGH:
             until = f"{freeze.end:%d %b %Y %H:%M} UTC"
             reason = f" ({freeze.reason})" if freeze.reason else ""
             return Objection(f"Deployments are frozen until {until}{reason}.")
@@ -33,16 +28,10 @@ def requester_absent(facts: Facts) -> Objection | None:
 
 def close_to_train(facts: Facts) -> Objection | None:
     """Leave a gap before the train (incident of 14 October 2015)."""
-    window = facts.surroundings.window
-    near = sorted(
-        (at, group, scheduled.version)
-        for scheduled in facts.surroundings.production.schedule
-        for group, at in scheduled.promotions.items()
-        if window.start <= at <= window.end + _GAP_BEFORE_PROMOTION
-    )
-    if not near:
+    promotions = facts.surroundings.promotions
+    if not promotions:
         return None
-    at, group, version = near[0]
+    at, group, version = promotions[0]
     return Objection(f"{version} moves to {group} at {at:%d %b %H:%M} UTC, close to this window.")
 
 
