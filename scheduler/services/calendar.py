@@ -383,6 +383,7 @@ def move_window(*, window: Window, by: User, start: datetime, minutes: int, reas
             "from": before.astimezone(UTC).isoformat(),
             "to": span.start.astimezone(UTC).isoformat(),
             "reason": reason.strip(),
+            "booked": _booked_in(window),
         },
         at=now,
     )
@@ -390,6 +391,12 @@ def move_window(*, window: Window, by: User, start: datetime, minutes: int, reas
     if window.is_bookable:
         replan_window(window=window, now=now)
     return window
+
+
+def _booked_in(window: Window) -> list[int]:
+    """Return the numbers of the changes that are booked in a window, for those to be told."""
+    booked = window.backports.filter(status__in=OPEN_STATUSES)
+    return sorted(booked.values_list("change__number", flat=True))
 
 
 @transaction.atomic
@@ -618,7 +625,11 @@ def confirm_emergency(*, window: Window, by: User) -> Window:
         kind="window.confirm-emergency",
         actor=by,
         window=window,
-        payload={"role": missing[0].value, "reason": window.reason},
+        payload={
+            "role": missing[0].value,
+            "reason": window.reason,
+            "booked": _booked_in(window),
+        },
         at=now,
     )
     if is_confirmed_emergency(window):

@@ -14,7 +14,7 @@ from scheduler.domain.lifecycle import TRANSITIONS
 from scheduler.domain.notices import Circle, Why, circles_of
 from scheduler.domain.permissions import EMERGENCY_ROLES, PERMITS, Act, may
 from scheduler.models import Acknowledgement, Backport, Event, Override, User
-from scheduler.services.histories import LOCK, MOVES, SUBMIT, UNLOCK
+from scheduler.services.histories import LOCK, MOVE_ON, MOVES, SUBMIT, UNLOCK
 
 # What ends an approval, if there is one; and what ends a question to the requester.
 _VOIDING = (
@@ -24,6 +24,8 @@ _VOIDING = (
     "backport.send-to-train",
     "backport.send-to-dedicated",
     "backport.veto",
+    "backport.miss",
+    MOVE_ON,
     "backport.void-approval",
     "backport.withdraw-approval",
 )
@@ -123,10 +125,13 @@ def _watchers(event: Event) -> Iterable[User]:
 def _booked_then(event: Event, numbers: object) -> list[Backport]:
     """Return the backports of these changes that were open in its window when it happened."""
     about = numbers if isinstance(numbers, list) else []
-    until = Event.objects.filter(window=event.window_id, seq__lt=event.seq)
-    rows = Backport.objects.filter(
-        pk__in=until.filter(kind=SUBMIT).values("backport"), change__number__in=about
-    ).exclude(pk__in=until.filter(kind__in=_ENDING).values("backport"))
+    until = Event.objects.filter(backport__change__number__in=about, seq__lt=event.seq)
+    placings = until.filter(kind__in=[SUBMIT, MOVE_ON]).order_by("seq")
+    placed = dict(placings.values_list("backport", "window"))  # the last one counts
+    here = [backport for backport, window in placed.items() if window == event.window_id]
+    rows = Backport.objects.filter(pk__in=here).exclude(
+        pk__in=until.filter(kind__in=_ENDING).values("backport")
+    )
     return _with_requesters_then(event, rows.select_related("requester"))
 
 
@@ -204,8 +209,8 @@ def _who_may(act: Act) -> Callable[[Event], Iterable[User]]:
 
 
 def _window_requesters(event: Event) -> Iterable[User]:
-    booked = Backport.objects.filter(window=event.window_id, status__in=OPEN_STATUSES)
-    return User.objects.filter(backports__in=booked).distinct()
+    """Return who requested what was booked in its window, as the event names it."""
+    return [backport.requester for backport in _booked_then(event, event.payload.get("booked"))]
 
 
 def _emergency(event: Event) -> Iterable[User]:

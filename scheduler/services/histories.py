@@ -23,7 +23,8 @@ from scheduler.models.reviews import Decision
 
 _PAGE = 2_000  # events read at once
 
-SUBMIT, LOCK, UNLOCK = "backport.submit", "window.lock", "window.unlock"
+SUBMIT, MOVE_ON = "backport.submit", "backport.move-on"
+LOCK, UNLOCK = "window.lock", "window.unlock"
 
 # What each kind of event does to its backport. The lock of a window queues those that it names.
 MOVES: Mapping[str, Action] = {
