@@ -21,7 +21,7 @@ def needing(given: PlanInput, number: int) -> frozenset[int]:
     waiting = deque(found)
     while waiting:
         one = waiting.popleft()
-        for other in (*edges.thens.get(one, ()), *edges.members[edges.bundles.of(one)]):
+        for other in (*edges.thens.get(one, ()), *edges.members[edges.bundle[one]]):
             if other not in found:
                 found.add(other)
                 waiting.append(other)
