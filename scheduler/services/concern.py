@@ -20,6 +20,8 @@ _VOIDING = (
     "backport.veto",
     "backport.void-approval",
     "backport.withdraw-approval",
+    "backport.move-on",
+    "backport.miss",
 )
 _REPLYING = ("backport.reply", "backport.amend")
 
