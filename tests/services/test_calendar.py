@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -70,7 +71,7 @@ def series_facts(**differing: object) -> SeriesFacts:
     return SeriesFacts(**given)  # type: ignore[arg-type]
 
 
-def window_facts(*, in_hours: float = 24, **differing: object) -> WindowFacts:
+def window_facts(*, in_hours: float = 24, **differing: Any) -> WindowFacts:  # noqa: ANN401
     """Return what makes a window of an hour, so many hours from now."""
     given: dict[str, object] = {
         "title": "Extra SWAT",
@@ -81,7 +82,7 @@ def window_facts(*, in_hours: float = 24, **differing: object) -> WindowFacts:
     return WindowFacts(**given)  # type: ignore[arg-type]
 
 
-def freeze_facts(*, from_hours: float = 20, hours: float = 8, **differing: object) -> FreezeFacts:
+def freeze_facts(*, from_hours: float = 20, hours: float = 8, **differing: Any) -> FreezeFacts:  # noqa: ANN401
     """Return what freezes everything around the window that starts in a day."""
     start = timezone.now() + from_hours * HOUR
     given: dict[str, object] = {
@@ -165,7 +166,7 @@ def test_what_would_overlap_is_left_out_by_the_clock_and_refused_to_people(rel: 
     ],
 )
 def test_a_series_that_makes_no_sense_is_refused(
-    rel: User, differing: dict[str, object], sentence: str
+    rel: User, differing: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(Refused, match=sentence):
         make_series(facts=series_facts(**differing), by=rel)
@@ -277,7 +278,7 @@ def test_the_database_keeps_a_series_from_having_a_day_twice(rel: User) -> None:
     ],
 )
 def test_a_window_that_makes_no_sense_is_refused(
-    rel: User, differing: dict[str, object], sentence: str
+    rel: User, differing: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(Refused, match=sentence):
         add_window(facts=window_facts(**differing), by=rel)
@@ -421,7 +422,7 @@ def rules_of(backport: Backport) -> set[str]:
     ],
 )
 def test_a_freeze_that_makes_no_sense_is_refused(
-    rel: User, differing: dict[str, object], sentence: str
+    rel: User, differing: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(Refused, match=sentence):
         add_freeze(facts=freeze_facts(**differing), by=rel)

@@ -36,9 +36,9 @@ def declares(*numbers: int) -> str:
     return "Fix\n\n" + "\n".join(f"Depends-On: I{number:040x}" for number in numbers)
 
 
-def book(window: Window, by: User, number: int, *needs: int, **facts: object) -> Backport:
+def book(window: Window, by: User, number: int, *needs: int) -> Backport:
     """Book a change that declares what it needs."""
-    return make_backport(window, by, fetched(number, message=declares(*needs), **facts))
+    return make_backport(window, by, fetched(number, message=declares(*needs)))
 
 
 def say(window: Window, by: User, first: Backport, then: Backport, kind: StatementKind) -> None:
