@@ -1,11 +1,12 @@
 """Time the pages on a year of windows beside the same pages on one with the coming weeks only.
 
-`make bench` runs it on SQLite files; `--postgres` on PostgreSQL. Both databases have the same
+`make bench` runs it. Both databases have the same
 coming weeks: a series, made as the clock makes it, and bookings. The large one has a history too:
 10,000 windows and 100,000 backports with plans and events, and a year of the train. Each page is
-asked for by Django's test client, warm; times are milliseconds on the server, from the request to
-the whole answer, and what the processor worked of that. A page has to take the same number of queries on both, and calendar, window and
-train board no more than 150 ms.
+asked for by Django's test client, warm, on SQLite files or, with `--postgres`, on PostgreSQL. Times
+are milliseconds on the server, from the request to the whole answer, and what the processor worked
+of that. A page has to take the same number of queries on both, and calendar, window and train board
+no more than 150 ms.
 """
 
 import argparse

@@ -62,7 +62,7 @@ def plan_version(*, facts: VersionFacts, by: User) -> TrainVersion:
     late = [group for group, at in facts.promotions.items() if facts.cut and at < facts.cut]
     if late:
         raise Refused(f"{late[0]} would move to it before its branch is cut.")
-    windows = _take_train()
+    _take_train()
     now = timezone.now()
     version = _version_named(facts.name)
     TrainVersion.objects.filter(pk=version.pk).update(cut_at=facts.cut)
@@ -76,7 +76,7 @@ def plan_version(*, facts: VersionFacts, by: User) -> TrainVersion:
         group__in=list(facts.promotions)
     ).delete()
     record(kind="train.plan", actor=by, payload={"version": facts.name}, at=now)
-    _follow(windows, now)
+    _follow(now)
     version.refresh_from_db()
     return version
 
@@ -90,14 +90,14 @@ def check_out(*, version: TrainVersion, by: User) -> TrainVersion:
         Refused: it is there already.
     """
     require(actor_of(by), Act.MANAGE_TRAIN)
-    windows = _take_train()
+    _take_train()
     version.refresh_from_db()
     now = timezone.now()
     if version.to_domain().is_checked_out(now):
         raise Refused(f"{version} is checked out already.")
     _check_out(version, now)
     record(kind="train.check-out", actor=by, payload={"version": version.name}, at=now)
-    _follow(windows, now)
+    _follow(now)
     return version
 
 
@@ -115,7 +115,7 @@ def remove_version(*, version: TrainVersion, by: User) -> TrainVersion:
         Refused: it is not there, or serves a group.
     """
     require(actor_of(by), Act.MANAGE_TRAIN)
-    windows = _take_train()
+    _take_train()
     version.refresh_from_db()
     now = timezone.now()
     if not version.to_domain().is_checked_out(now):
@@ -125,7 +125,7 @@ def remove_version(*, version: TrainVersion, by: User) -> TrainVersion:
     version.checked_out_until = now
     version.save(update_fields=["checked_out_until"])
     record(kind="train.remove", actor=by, payload={"version": version.name}, at=now)
-    _follow(windows, now)
+    _follow(now)
     return version
 
 
@@ -145,7 +145,7 @@ def promote_group(*, version: TrainVersion, group: str, by: User, state: str) ->
         Refused: the version is held or not checked out, or serves the group already.
     """
     require(actor_of(by), Act.MANAGE_TRAIN)
-    windows = _take_train()
+    _take_train()
     version.refresh_from_db()
     now = timezone.now()
     _require_state(state)
@@ -153,7 +153,7 @@ def promote_group(*, version: TrainVersion, group: str, by: User, state: str) ->
         raise Refused(f"The train is held at {version}: {version.hold_reason} Resume it first.")
     move, before = _move(version, group, domain.MoveKind.PROMOTE, by, now)
     record(kind="train.promote", actor=by, payload=_told(move, before), at=now)
-    _follow(windows, now)
+    _follow(now)
     return move
 
 
@@ -177,7 +177,7 @@ def roll_back_group(
             group.
     """
     require(actor_of(by), Act.MANAGE_TRAIN)
-    windows = _take_train()
+    _take_train()
     version.refresh_from_db()
     now = timezone.now()
     _require_state(state)
@@ -190,7 +190,7 @@ def roll_back_group(
     # What was left has to be promoted again: at a time that somebody still has to plan.
     Promotion.objects.filter(version__name=before, group=group).update(done_at=None)
     record(kind="train.roll-back", actor=by, payload=_told(move, before), at=now)
-    _follow(windows, now)
+    _follow(now)
     return move
 
 
@@ -241,7 +241,7 @@ def hold_train(*, version: TrainVersion, by: User, reason: str) -> TrainVersion:
     require(actor_of(by), Act.MANAGE_TRAIN)
     if not reason.strip():
         raise Refused("Say what blocks it, in a sentence.")
-    windows = _take_train()
+    _take_train()
     now = timezone.now()
     running = TrainVersion.objects.filter(pk=version.pk, held_at__isnull=True)
     if running.update(held_at=now, hold_reason=reason.strip()[:300]) != 1:
@@ -252,7 +252,7 @@ def hold_train(*, version: TrainVersion, by: User, reason: str) -> TrainVersion:
         payload={"version": version.name, "reason": reason.strip()},
         at=now,
     )
-    _follow(windows, now)
+    _follow(now)
     version.refresh_from_db()
     return version
 
@@ -266,13 +266,13 @@ def resume_train(*, version: TrainVersion, by: User) -> TrainVersion:
         Refused: it is not held.
     """
     require(actor_of(by), Act.MANAGE_TRAIN)
-    windows = _take_train()
+    _take_train()
     now = timezone.now()
     held = TrainVersion.objects.filter(pk=version.pk, held_at__isnull=False)
     if held.update(held_at=None, hold_reason="") != 1:
         raise Refused(f"The train is not held at {version}.")
     record(kind="train.resume", actor=by, payload={"version": version.name}, at=now)
-    _follow(windows, now)
+    _follow(now)
     version.refresh_from_db()
     return version
 
@@ -301,7 +301,7 @@ def import_versions(*, served: Mapping[str, str], by: User | None, source: str) 
     wrong = next((name for name in served.values() if not domain.VERSION.fullmatch(name)), None)
     if wrong is not None:
         raise Refused(f"{wrong[:40]} is not the name of a version.")
-    windows = _take_train()
+    _take_train()
     now = timezone.now()
     before = domain.versions_served(moves_before(now), now)
     moved = 0
@@ -315,7 +315,7 @@ def import_versions(*, served: Mapping[str, str], by: User | None, source: str) 
         record(kind="train.import", actor=by, payload=_told(move, left), at=now)
         moved += 1
     if moved:
-        _follow(windows, now)
+        _follow(now)
     return moved
 
 
@@ -337,18 +337,27 @@ def _version_named(name: str) -> TrainVersion:
     return TrainVersion.objects.create(name=name, position=position)
 
 
-def _take_train() -> Sequence[Window]:
+def _take_train() -> None:
     """Take the train, and every window that it may matter to, for the rest of the transaction.
 
-    In the order in which everybody takes them: windows, then the head of the audit log. No other
-    window may be taken after that: what somebody books in one meanwhile waits for the next tick.
+    In the order in which everybody takes them: windows, then the head of the audit log. Whoever
+    has the head may take no further window, so where somebody books in one meanwhile all is let
+    go and taken again.
     """
-    windows = _concerned_windows()
-    for window in windows:
-        take_turn(window)
-    EventHead.objects.get_or_create(pk=1)
-    EventHead.objects.filter(pk=1).update(seq=F("seq"))
-    return windows
+    while not _took_all(_concerned_windows()):
+        pass
+
+
+def _took_all(windows: Sequence[Window]) -> bool:
+    """Take windows and the head of the log; if there are others by then, take nothing."""
+    with transaction.atomic():
+        for window in windows:
+            take_turn(window)
+        EventHead.objects.get_or_create(pk=1)
+        EventHead.objects.filter(pk=1).update(seq=F("seq"))
+        has_all = set(windows).issuperset(_concerned_windows())
+        transaction.set_rollback(not has_all)
+    return has_all
 
 
 def _concerned_windows() -> Sequence[Window]:
@@ -373,15 +382,12 @@ def follow_the_train(*, now: datetime) -> None:
     Any number of clocks may do this at once: what was left to the train is `deployed` once, and
     its people are told once that it comes later. One event is logged for each.
     """
-    windows = _take_train()
-    _follow(windows, now)
+    _take_train()
+    _follow(now)
 
 
-def _follow(windows: Sequence[Window], now: datetime) -> None:
-    """Bring up to date what hangs on the train, in windows that were taken with it."""
-    left = Backport.objects.filter(
-        status=Status.TRAIN.value, window__in=windows, change__fetched_at__isnull=False
-    )
+def _follow(now: datetime) -> None:
+    left = Backport.objects.filter(status=Status.TRAIN.value, change__fetched_at__isnull=False)
     waiting = list(left.select_related("change", "window", "requester").order_by("pk"))
     production = production_at(now)
     known = related_changes((one.change for one in waiting), ())
@@ -392,9 +398,11 @@ def _follow(windows: Sequence[Window], now: datetime) -> None:
             _arrive(backport, now)
         else:
             _note_arrival(backport, ride, now)
-    for window in windows:
-        if not window.is_over(now):
-            replan_window(window=window, now=now)
+    coming = Window.objects.filter(
+        end__gt=now, as_of__isnull=True, backports__status__in=OPEN_STATUSES
+    )
+    for window in coming.distinct().order_by("pk"):
+        replan_window(window=window, now=now)
 
 
 def _arrive(backport: Backport, at: datetime) -> None:
