@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from django.db.models import Prefetch, Q
+from django.db.models import Exists, OuterRef, Prefetch, Q
 
 from scheduler.domain import backports as domain
 from scheduler.domain import train
@@ -28,6 +28,7 @@ from scheduler.models import (
     Override,
     Plan,
     PlanStepMember,
+    Promotion,
     Review,
     Statement,
     TrainVersion,
@@ -193,14 +194,32 @@ def _named(references: Iterable[str]) -> Q:
 def production_at(moment: datetime) -> Production:
     """Return what is where at a moment, and the promotions that are still to come then."""
     return train.production_at(
-        moment, versions(), moves_before(moment), train_freezes(moment, moment + train.KNOWN_FOR)
+        moment,
+        versions(at=moment),
+        moves_in_force(moment),
+        train_freezes(moment, moment + train.KNOWN_FOR),
     )
 
 
-def versions() -> list[train.Version]:
-    """Return all versions of the train with their promotions, oldest first."""
+def versions(*, at: datetime | None = None) -> list[train.Version]:
+    """Return the versions of the train with their promotions, oldest first.
+
+    Args:
+        at: leave out those that are over and done with at this moment; None leaves out none.
+    """
     rows = TrainVersion.objects.prefetch_related("promotions").order_by("position")
+    if at is not None:
+        on_host = Q(checked_out_until__isnull=True) | Q(checked_out_until__gt=at)
+        to_come = Promotion.objects.filter(at__gt=at).values("version")
+        rows = rows.filter(on_host | Q(pk__in=to_come))
     return [row.to_domain() for row in rows]
+
+
+def moves_in_force(moment: datetime) -> list[train.Move]:
+    """Return the last move of each group up to a moment, oldest first: what is live then."""
+    later = GroupMove.objects.filter(group=OuterRef("group"), at__gt=OuterRef("at"), at__lte=moment)
+    rows = GroupMove.objects.filter(~Exists(later), at__lte=moment).select_related("version")
+    return [row.to_domain() for row in rows.order_by("at", "pk")]
 
 
 def moves_before(moment: datetime) -> list[train.Move]:

@@ -120,6 +120,7 @@ CIRCLES: Mapping[str, tuple[Circle, ...]] = {
         (
             "series.make",
             "series.end",
+            "series.extend",
             "calendar.import",
             "freeze.add",
             "freeze.cancel",

@@ -130,7 +130,10 @@ class Production:
         return {group: release_branch(version) for group, version in sorted(self.live.items())}
 
     def at(self, moment: datetime) -> "Production":
-        """Return what is where at a later moment, if all goes as scheduled until then."""
+        """Return what is where at a later moment, if all goes as scheduled until then.
+
+        What was not checked out, and serves a group by then, is newer than what was.
+        """
         live = dict(self.live)
         due = [
             (at, group, one.version)
@@ -139,9 +142,17 @@ class Production:
             if at <= moment
         ]
         live |= {group: version for _, group, version in sorted(due)}
-        moved = {version for _, _, version in due}
-        checked_out = (*self.checked_out, *sorted(moved - {*self.checked_out}))
-        return Production(checked_out, live, self.schedule)
+        new = {version for _, _, version in due} - {*self.checked_out}
+        checked_out = (*self.checked_out, *(s.version for s in self.schedule if s.version in new))
+        coming = [
+            ScheduledVersion(
+                one.version,
+                one.cut,
+                {group: at for group, at in one.promotions.items() if at > moment},
+            )
+            for one in self.schedule
+        ]
+        return Production(checked_out, live, tuple(one for one in coming if one.promotions))
 
     def groups_served(self, branch: str) -> tuple[str, ...]:
         """Return the groups that a branch serves now, by name."""

@@ -262,6 +262,7 @@ _WORDED: Mapping[str, Callable[[Payload], str]] = {
     "window.confirm-emergency": _confirm_emergency,
     "series.make": _series("began the series"),
     "series.end": _series("ended the series"),
+    "series.extend": _series("made the coming windows of the series"),
     "calendar.import": _import_calendar,
     "freeze.add": _add_freeze,
     "freeze.cancel": _cancel_freeze,

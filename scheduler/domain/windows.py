@@ -11,7 +11,7 @@ from scheduler.domain.errors import AmbiguousLocalTime, NoSuchLocalTime
 
 _DAY = timedelta(days=1)
 _WEEK = 7  # days
-_LEAP_DAY = (2, 29)
+_LONGEST_YEAR = 366  # days
 
 
 class WindowKind(StrEnum):
@@ -64,10 +64,8 @@ class Window:
 def moments_of(day: date, at: time, zone: tzinfo) -> tuple[datetime, ...]:
     """Return when the clocks of a zone show this, UTC: never, once, or twice, earlier first."""
     shown = datetime.combine(day, at)
-    moments = {shown.replace(fold=fold, tzinfo=zone).astimezone(UTC) for fold in (0, 1)}
-    return tuple(
-        sorted(one for one in moments if one.astimezone(zone).replace(tzinfo=None) == shown)
-    )
+    moments = sorted(set(_readings(day, at, zone)))
+    return tuple(one for one in moments if one.astimezone(zone).replace(tzinfo=None) == shown)
 
 
 def moment_of(day: date, at: time, zone: tzinfo, *, second: bool | None = None) -> datetime:
@@ -86,9 +84,11 @@ def moment_of(day: date, at: time, zone: tzinfo, *, second: bool | None = None) 
     moments = moments_of(day, at, zone)
     if not moments:
         instead = after_the_gap(day, at, zone).astimezone(zone)
+        # A zone that changes its side of the date line skips whole days.
+        on = "" if instead.date() == day else f" on {told_day(instead.date())}"
         raise NoSuchLocalTime(
             f"The clocks skip {at:%H:%M} on {told_day(day)}: they go forward then. "
-            f"Take {instead:%H:%M}.",
+            f"Take {instead:%H:%M}{on}.",
             instead.time(),
         )
     if len(moments) > 1 and second is None:
@@ -230,39 +230,57 @@ class FreezeRule:
 
     def _since(self, start: datetime) -> Iterator[Freeze]:
         """Yield its times, beginning with one that is over at `start`, or with the first."""
-        if self.recurrence is Recurrence.ONCE:
-            yield self.first
-            return
+        turn = self._turns_over(start)
+        if turn == 0:
+            yield self.first  # as it was written, whatever the clocks of its zone do
+            turn = 1
         begins = self.first.start.astimezone(self.zone)
         ends = self.first.end.astimezone(self.zone)
-        length = ends.date() - begins.date()
-        weekly = self.recurrence is Recurrence.WEEKLY
-        gone = max((start - self.first.end) // timedelta(days=_WEEK if weekly else 366), 0)
-        turn = max(gone - 1, 0)
-        while True:
-            day = (
-                begins.date() + timedelta(days=_WEEK * turn)
-                if weekly
-                else _same_day(begins.date(), begins.year + turn)
-            )
-            if self.until is not None and day > self.until:
+        while self.recurrence is not Recurrence.ONCE:
+            first, last = self._days(begins.date(), ends.date(), turn)
+            if self.until is not None and first > self.until:
                 return
-            yield Freeze(
-                _moment(day, begins.time(), self.zone),
-                _moment(day + length, ends.time(), self.zone),
+            # Where a change of the clocks leaves a choice it is never shorter than it says.
+            freeze = Freeze(
+                min(_readings(first, begins.time(), self.zone)),
+                max(_readings(last, ends.time(), self.zone)),
                 self.first.scope,
                 self.first.reason,
             )
+            if freeze.start < freeze.end:  # it may lie between the two times that clocks show
+                yield freeze
             turn += 1
 
+    def _turns_over(self, start: datetime) -> int:
+        """Return how many turns are over at a moment for certain: nobody walks over centuries."""
+        if self.recurrence is Recurrence.ONCE:
+            return 0
+        longest = _WEEK if self.recurrence is Recurrence.WEEKLY else _LONGEST_YEAR
+        return max((start - self.first.end) // timedelta(days=longest) - 1, 0)
 
-def _moment(day: date, at: time, zone: tzinfo) -> datetime:
-    """Return the first moment at which clocks show this, or as long after their change; UTC."""
-    return next(iter(moments_of(day, at, zone)), after_the_gap(day, at, zone))
+    def _days(self, first: date, last: date, turn: int) -> tuple[date, date]:
+        """Return the local days on which it begins and ends, so many turns after these."""
+        if self.recurrence is Recurrence.WEEKLY:
+            later = timedelta(days=_WEEK * turn)
+            return first + later, last + later
+        begins = _same_day(first, first.year + turn)
+        if _is_leap_day(last) and not isleap(last.year + turn):
+            return begins, begins + (last - first)
+        return begins, last.replace(year=last.year + turn)
+
+
+def _readings(day: date, at: time, zone: tzinfo) -> tuple[datetime, datetime]:
+    """Return what a local time can mean, UTC: the same twice, but when the clocks change."""
+    shown = datetime.combine(day, at)
+    first, second = (shown.replace(fold=fold, tzinfo=zone) for fold in (0, 1))
+    return first.astimezone(UTC), second.astimezone(UTC)
 
 
 def _same_day(day: date, year: int) -> date:
     """Return the same day of another year; 28 February where it lacks the 29th."""
-    if (day.month, day.day) == _LEAP_DAY and not isleap(year):
-        return date(year, 2, 28)
-    return day.replace(year=year)
+    return date(year, 2, 28) if _is_leap_day(day) and not isleap(year) else day.replace(year=year)
+
+
+def _is_leap_day(day: date) -> bool:
+    """Return whether a day is a 29 February."""
+    return (day.month, day.day) == (2, 29)

@@ -1,6 +1,6 @@
 """The calendar: series and what the clock makes of them, single windows, freezes, emergencies."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from scheduler.actors import actor_of, relations_to
+from scheduler.actors import actor_of, is_same_person, relations_to
 from scheduler.domain import train
 from scheduler.domain import windows as domain
 from scheduler.domain.backports import Urgency
@@ -31,6 +31,7 @@ from scheduler.services.plans import replan_window, take_turn
 WEEKS_AHEAD = 4  # how far the clock makes the windows of a series
 _LOOKED_AHEAD = timedelta(days=400)  # for days on which clocks change: more than a year
 LONGEST_MINUTES = 24 * 60
+_LONGEST_TURN = {domain.Recurrence.WEEKLY: (7, "week"), domain.Recurrence.YEARLY: (365, "year")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +146,7 @@ def make_series(*, facts: SeriesFacts, by: User) -> WindowSeries:
     )
     now = timezone.now()
     made = _make_windows(row, now, strictly=True)
-    record(
-        kind="series.make",
-        actor=by,
-        payload={"series": row.pk, "title": str(row), "windows": len(made)},
-        at=now,
-    )
+    record(kind="series.make", actor=by, payload=_told(row, made), at=now)
     return row
 
 
@@ -173,24 +169,29 @@ def end_series(*, series: WindowSeries, by: User, last_day: date) -> WindowSerie
         Refused: something is booked in one of the later windows, or it ended before.
     """
     require(actor_of(by), Act.MANAGE_CALENDAR)
+    now = timezone.now()
+    later = Window.objects.filter(series=series, series_day__gt=last_day, start__gt=now)
+    _take_windows(later)  # nobody books in one meanwhile
     _take_calendar()
     series.refresh_from_db()
-    now = timezone.now()
     if series.ends_on is not None and series.ends_on <= last_day:
         raise Refused(f"It ends on {domain.told_day(series.ends_on)} already.")
-    later = Window.objects.filter(series=series, series_day__gt=last_day, start__gt=now)
     booked = later.filter(backports__status__in=OPEN_STATUSES).order_by("start").first()
     if booked is not None:
         raise Refused(f"Backports are booked in {booked}; move them first.")
-    called_off = later.filter(cancelled_at__isnull=True).update(
-        cancelled_at=now, sequence=F("sequence") + 1
-    )
+    off = list(later.filter(cancelled_at__isnull=True).values_list("pk", flat=True))
+    Window.objects.filter(pk__in=off).update(cancelled_at=now, sequence=F("sequence") + 1)
     series.ends_on = last_day
     series.save(update_fields=["ends_on"])
     record(
         kind="series.end",
         actor=by,
-        payload={"series": series.pk, "title": str(series), "called_off": called_off},
+        payload={
+            "series": series.pk,
+            "title": str(series),
+            "called_off": len(off),
+            "windows": sorted(off),
+        },
         at=now,
     )
     return series
@@ -201,10 +202,21 @@ def make_coming_windows(*, now: datetime) -> int:
     """Make the windows of every series for the coming weeks; return how many are new.
 
     Any number of clocks may do this at once: a series has one window a day, whoever makes it. A
-    window that was moved or called off is not made again.
+    window that was moved or called off is not made again. One event is logged for each series
+    that has new ones.
     """
     _take_calendar()
-    return sum(len(_make_windows(series, now)) for series in WindowSeries.objects.all())
+    count = 0
+    for series in WindowSeries.objects.all():
+        made = _make_windows(series, now)
+        if made:
+            record(kind="series.extend", actor=None, payload=_told(series, made), at=now)
+        count += len(made)
+    return count
+
+
+def _told(series: WindowSeries, made: list[Window]) -> dict[str, object]:
+    return {"series": series.pk, "title": str(series), "windows": len(made)}
 
 
 def _make_windows(series: WindowSeries, now: datetime, *, strictly: bool = False) -> list[Window]:
@@ -354,6 +366,8 @@ def add_windows(*, several: Iterable[WindowFacts], by: User, source: str) -> lis
 def move_window(*, window: Window, by: User, start: datetime, minutes: int, reason: str) -> Window:
     """Move a window to another time; what is booked in it moves along. One event is logged.
 
+    That it takes place in spite of a freeze was confirmed for its time, and has to be again.
+
     Raises:
         NotPermitted: not a release engineer.
         Refused: it is locked, over or called off, no reason, or it would overlap another.
@@ -368,6 +382,7 @@ def move_window(*, window: Window, by: User, start: datetime, minutes: int, reas
     if span.end <= now:
         raise Refused("That time has passed.")
     _require_free(window.kind, span, apart_from=window.pk)
+    window.confirmations.all().delete()
     before, ahead = window.start, window.closes_at and window.start - window.closes_at
     Window.objects.filter(pk=window.pk).update(
         start=span.start,
@@ -438,7 +453,7 @@ class Stranded:
     """What a freeze would strand.
 
     Attributes:
-        windows: those that begin while it holds, oldest first.
+        windows: those that it overlaps, oldest first.
         backports: the open requests in them that it would block, in the windows' order.
         trains: the versions that it would leave half-way.
     """
@@ -459,14 +474,13 @@ def stranded_by(facts: FreezeFacts, *, now: datetime) -> Stranded:
     freezes = tuple(rule.between(now, now + _LOOKED_AHEAD))
     windows = [
         window
-        for window in Window.objects.filter(
-            end__gt=now, cancelled_at__isnull=True, as_of__isnull=True
-        ).order_by("start")
-        if rule.covers(domain.WindowKind(window.kind))
+        for window in _windows_around(
+            freezes if facts.scope is not domain.FreezeScope.TRAIN else ()
+        )
+        if window.end > now
+        and rule.covers(domain.WindowKind(window.kind))
         and any(freeze.overlaps(window.to_domain()) for freeze in freezes)
     ]
-    if facts.scope is domain.FreezeScope.TRAIN:
-        windows = []
     booked = Backport.objects.filter(
         window__in=[window.pk for window in windows], status__in=OPEN_STATUSES
     )
@@ -485,20 +499,33 @@ def stranded_by(facts: FreezeFacts, *, now: datetime) -> Stranded:
     )
 
 
+def _windows_around(freezes: Sequence[domain.Freeze]) -> Iterable[Window]:
+    """Return the windows that take place between the first of some freezes and the last."""
+    if not freezes:
+        return ()
+    return Window.objects.filter(
+        end__gt=freezes[0].start,
+        start__lt=freezes[-1].end,
+        cancelled_at__isnull=True,
+        skipped_at__isnull=True,
+        as_of__isnull=True,
+    ).order_by("start")
+
+
 def _require_freeze(facts: FreezeFacts) -> None:
     zone_named(facts.zone)
     if facts.ends <= facts.starts:
         raise Refused("It would end before it starts.")
-    weekly = facts.recurrence is domain.Recurrence.WEEKLY
-    if weekly and facts.ends - facts.starts > timedelta(days=7):
-        raise Refused("What comes again every week takes no more than a week.")
+    longest = _LONGEST_TURN.get(facts.recurrence)
+    if longest is not None and facts.ends - facts.starts > timedelta(days=longest[0]):
+        raise Refused(f"What comes again every {longest[1]} takes no more than a {longest[1]}.")
     if not facts.reason.strip():
         raise Refused("Say why, in a sentence; everybody reads it.")
 
 
 @transaction.atomic
 def add_freeze(*, facts: FreezeFacts, by: User) -> Freeze:
-    """Freeze deployments for a time; every window that it touches is planned again.
+    """Freeze deployments for a time; every window that it touches, and has bookings, is replanned.
 
     One event is logged.
 
@@ -530,7 +557,8 @@ def add_freeze(*, facts: FreezeFacts, by: User) -> Freeze:
         },
         at=now,
     )
-    _replan(stranded.windows, now)
+    booked = _coming_bookable(now)
+    _replan([window for window in stranded.windows if window in booked], now)
     return freeze
 
 
@@ -610,8 +638,8 @@ def confirm_emergency(*, window: Window, by: User) -> Window:
     now = timezone.now()
     if not window.is_emergency or not window.takes_place or window.is_over(now):
         raise Refused("This is no emergency window to come.")
-    given = list(window.confirmations.all())
-    if any(one.by_id == by.pk for one in given):
+    given = list(window.confirmations.select_related("by"))
+    if any(is_same_person(one.by, by) for one in given):
         raise Refused("You have confirmed it; somebody else has to do it, too.")
     missing = [
         role

@@ -4,6 +4,7 @@ import hashlib
 import secrets
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from scheduler.domain.errors import Refused
@@ -21,6 +22,7 @@ def make_feed_key(*, user: User) -> str:
     """
     key = secrets.token_urlsafe(KEY_BYTES)
     now = timezone.now()
+    _take(user)
     FeedKey.objects.filter(user=user, revoked_at__isnull=True).update(revoked_at=now)
     FeedKey.objects.create(user=user, digest=_digest(key), made_at=now)
     record(kind="person.make-feed", actor=user, payload={"person": user.username}, at=now)
@@ -35,10 +37,16 @@ def revoke_feed_key(*, user: User) -> None:
         Refused: there is none in force.
     """
     now = timezone.now()
+    _take(user)
     in_force = FeedKey.objects.filter(user=user, revoked_at__isnull=True)
     if in_force.update(revoked_at=now) == 0:
         raise Refused("There is no feed address to revoke.")
     record(kind="person.revoke-feed", actor=user, payload={"person": user.username}, at=now)
+
+
+def _take(user: User) -> None:
+    """Take an account for the rest of the transaction: of two keys made at once one is in force."""
+    User.objects.filter(pk=user.pk).update(username=F("username"))
 
 
 def owner_of_feed_key(key: str) -> User | None:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from scheduler.actors import actor_of, relations_to
@@ -145,26 +145,34 @@ def book_again(*, backport: Backport, by: User, window: Window) -> list[Backport
         again += _needing(backport, [Status.MISSED.value])
     made = []
     for one in again:
-        if Backport.objects.filter(change=one.change, status__in=OPEN_STATUSES).exists():
-            if one == backport:
-                raise Refused(f"Change {one.change} is booked already.")
-            continue
-        made.append(_book(one, by, window, now))
+        new = _book(one, by, window, now)
+        if new is not None:
+            made.append(new)
+        elif one == backport:
+            raise Refused(f"Change {one.change} is booked already.")
     replan_window(window=window, now=now)
     for one in made:
         read_again(one)
     return made
 
 
-def _book(ended: Backport, by: User, window: Window, at: datetime) -> Backport:
-    made = Backport.objects.create(
-        change=ended.change,
-        window=window,
-        requester=ended.requester,
-        edited_by=ended.edited_by,
-        submitted_at=at,
-        **{name: getattr(ended, name) for name in ANSWERS},
-    )
+def _book(ended: Backport, by: User, window: Window, at: datetime) -> Backport | None:
+    """Book again what ended; return None if its change is booked already, in whichever window."""
+    booked = Backport.objects.filter(change=ended.change, status__in=OPEN_STATUSES)
+    try:
+        with transaction.atomic():
+            made = Backport.objects.create(
+                change=ended.change,
+                window=window,
+                requester=ended.requester,
+                edited_by=ended.edited_by,
+                submitted_at=at,
+                **{name: getattr(ended, name) for name in ANSWERS},
+            )
+    except IntegrityError:
+        if not booked.exists():
+            raise
+        return None
     record(
         kind="backport.submit",
         actor=by,

@@ -340,12 +340,24 @@ def _version_named(name: str) -> TrainVersion:
 def _take_train() -> None:
     """Take the train, and every window that it may matter to, for the rest of the transaction.
 
-    In the order in which everybody takes them: windows, then the head of the audit log.
+    In the order in which everybody takes them: windows, then the head of the audit log. Whoever
+    has the head may take no further window, so where somebody books in one meanwhile all is let
+    go and taken again.
     """
-    for window in _concerned_windows():
-        take_turn(window)
-    EventHead.objects.get_or_create(pk=1)
-    EventHead.objects.filter(pk=1).update(seq=F("seq"))
+    while not _took_all(_concerned_windows()):
+        pass
+
+
+def _took_all(windows: Sequence[Window]) -> bool:
+    """Take windows and the head of the log; if there are others by then, take nothing."""
+    with transaction.atomic():
+        for window in windows:
+            take_turn(window)
+        EventHead.objects.get_or_create(pk=1)
+        EventHead.objects.filter(pk=1).update(seq=F("seq"))
+        has_all = set(windows).issuperset(_concerned_windows())
+        transaction.set_rollback(not has_all)
+    return has_all
 
 
 def _concerned_windows() -> Sequence[Window]:

@@ -70,8 +70,9 @@ def step_down(*, window: Window, by: User) -> Window:
 def skip_unclaimed_windows(*, now: datetime) -> list[Window]:
     """Skip the windows that nobody claimed a quarter of an hour after their start.
 
-    Their open backports are `missed`. One event is logged for each window and each backport. Any
-    number of clocks may do this at once, and late: a window is skipped once.
+    Whoever locked one has claimed it. The open backports of a skipped one are `missed`. One event
+    is logged for each window and each backport. Any number of clocks may do this at once, and
+    late: a window is skipped once.
     """
     unclaimed = Window.objects.filter(
         kind__in=[kind.value for kind in BOOKABLE],
@@ -80,6 +81,7 @@ def skip_unclaimed_windows(*, now: datetime) -> list[Window]:
         cancelled_at__isnull=True,
         skipped_at__isnull=True,
         deployers__isnull=True,
+        locked_at__isnull=True,
     )
     return [window for window in unclaimed.order_by("pk") if _skip_if_unclaimed(window, now)]
 
@@ -87,8 +89,9 @@ def skip_unclaimed_windows(*, now: datetime) -> list[Window]:
 @transaction.atomic
 def _skip_if_unclaimed(window: Window, now: datetime) -> bool:
     take_turn(window)
-    if not window.takes_place or window.deployers.exists():
-        return False
+    is_claimed = window.is_locked or window.deployers.exists()
+    if not window.takes_place or is_claimed or window.start > now - UNCLAIMED_FOR:
+        return False  # somebody was quicker, or moved it
     Window.objects.filter(pk=window.pk).update(skipped_at=now, sequence=F("sequence") + 1)
     record(kind="window.skip", actor=None, window=window, at=now)
     window.refresh_from_db()
@@ -111,6 +114,8 @@ def miss_what_is_left(*, now: datetime) -> int:
 @transaction.atomic
 def _miss_in(window: Window, now: datetime) -> int:
     take_turn(window)
+    if window.end > now - LEFT_FOR:
+        return 0  # somebody moved it
     return _miss_open(window, why="its window is over", at=now)
 
 
