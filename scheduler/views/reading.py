@@ -3,22 +3,34 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 
 from scheduler.domain.lifecycle import Status
-from scheduler.domain.windows import BOOKABLE, Freeze
-from scheduler.models import Backport, Change, Event, Plan, Promotion, Review, User, Window
-from scheduler.queries import OPEN_STATUSES, freeze_rules
+from scheduler.domain.windows import BOOKABLE, Freeze, FreezeRule
+from scheduler.models import (
+    Backport,
+    Change,
+    EmergencyConfirmation,
+    Event,
+    Promotion,
+    Review,
+    User,
+    Window,
+)
+from scheduler.queries import OPEN_STATUSES, newest_plans
 from scheduler.views.plan_pages import PlanPage, numbers_in
 
 ANSWER, LOCK, UNLOCK = "question.answer", "window.lock", "window.unlock"
 
 
 def windows_between(start: datetime, end: datetime) -> list[Window]:
-    """Return the windows that start in a time, and every replay, oldest first, with deployers."""
+    """Return the windows that start in a time, and every replay, oldest first, with their people."""
     return list(
         Window.objects.filter(Q(start__gte=start, start__lt=end) | Q(as_of__isnull=False))
-        .prefetch_related(Prefetch("deployers", User.objects.order_by("username")))
+        .prefetch_related(
+            Prefetch("deployers", User.objects.order_by("username")),
+            Prefetch("confirmations", EmergencyConfirmation.objects.select_related("by")),
+        )
         .order_by("start")
     )
 
@@ -33,13 +45,6 @@ def bookable_windows(now: datetime) -> QuerySet[Window]:
         cancelled_at__isnull=True,
         skipped_at__isnull=True,
     ).order_by("start")
-
-
-def newest_plans(windows: Iterable[Window]) -> dict[int, Plan]:
-    """Return the newest plan of each window, by the window's key, without its document."""
-    newer = Plan.objects.filter(window=OuterRef("window"), version__gt=OuterRef("version"))
-    plans = Plan.objects.filter(~Exists(newer), window__in=[window.pk for window in windows])
-    return {plan.window_id: plan for plan in plans.defer("document")}
 
 
 def changes_named(numbers: Iterable[int]) -> dict[int, Change]:
@@ -91,9 +96,9 @@ def promotions_before(end: datetime) -> list[Promotion]:
     return list(Promotion.objects.filter(at__lt=end).select_related("version").order_by("at"))
 
 
-def freezes_between(start: datetime, end: datetime) -> list[Freeze]:
+def freezes_between(rules: Iterable[FreezeRule], start: datetime, end: datetime) -> list[Freeze]:
     """Return the freezes that overlap a time, oldest first; one that comes again, each time."""
-    found = [freeze for rule in freeze_rules() for freeze in rule.between(start, end)]
+    found = [freeze for rule in rules for freeze in rule.between(start, end)]
     return sorted(found, key=lambda freeze: (freeze.start, freeze.end))
 
 
