@@ -43,6 +43,17 @@ _STATUSES = {
 }
 
 
+_KINDS = {
+    "backport": ("", "○"),
+    "training": ("good", "△"),
+    "train": ("info", "→"),
+    "security": ("bad", "◆"),
+    "dedicated": ("other", "◇"),
+    "infrastructure": ("", "▤"),
+    "no-deploy": ("warn", "■"),
+}
+
+
 def _chip(tone: str, sign: str, word: str) -> SafeString:
     return format_html(
         '<span class="chip {}"><span aria-hidden="true">{}</span> {}</span>', tone, sign, word
@@ -68,6 +79,13 @@ def status_chip(status: str) -> SafeString:
     """Show the status of a backport."""
     tone, sign = _STATUSES.get(status, ("", "·"))
     return _chip(tone, sign, status.replace("-", " "))
+
+
+@register.filter
+def kind_chip(kind: str) -> SafeString:
+    """Show what a window is for."""
+    tone, sign = _KINDS.get(kind, ("", "·"))
+    return _chip(tone, sign, kind.replace("-", " "))
 
 
 @register.filter

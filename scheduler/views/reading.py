@@ -24,7 +24,7 @@ ANSWER, LOCK, UNLOCK = "question.answer", "window.lock", "window.unlock"
 
 
 def windows_between(start: datetime, end: datetime) -> list[Window]:
-    """Return the windows that start in a time, and every replay, oldest first, with their people."""
+    """Return the windows that start in a time, and every replay, oldest first, with people."""
     return list(
         Window.objects.filter(Q(start__gte=start, start__lt=end) | Q(as_of__isnull=False))
         .prefetch_related(
@@ -59,7 +59,8 @@ def backports_in(windows: Iterable[Window]) -> dict[int, dict[int, Backport]]:
     rows = Backport.objects.filter(
         window__in=[window.pk for window in windows], status__in=OPEN_STATUSES
     )
-    for backport in rows.select_related("change", "requester", "window").defer("change__diff"):
+    related = rows.select_related("change", "requester", "edited_by", "window")
+    for backport in related.defer("change__diff"):
         found.setdefault(backport.window_id, {})[backport.change.number] = backport
     return found
 
