@@ -801,11 +801,11 @@ class FreezeForm(LocalTimesForm):
         widget=forms.CheckboxSelectMultiple,
         required=False,
     )
-    starts_day = _day("From")
-    starts_at = _clock("at")
+    starts_day = _day("From, day")
+    starts_at = _clock("From, time")
     starts_which = _which()
-    ends_day = _day("Until")
-    ends_at = _clock("at")
+    ends_day = _day("Until, day")
+    ends_at = _clock("Until, time")
     ends_which = _which()
     recurrence = forms.ChoiceField(
         label="It comes again",

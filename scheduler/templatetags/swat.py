@@ -171,6 +171,13 @@ def pluralised(count: int, word: str) -> str:
     return f"{count} {word if count == 1 else word + 's'}"
 
 
+@register.filter
+def ordinal(number: int) -> str:
+    """Return a number as one counts: 1st, 2nd, 3rd, 4th, 11th."""
+    teens = number % 100 in {11, 12, 13}
+    return f"{number}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
+
+
 @register.inclusion_tag("scheduler/_findings.html")
 def findings(objections: Any) -> dict[str, Any]:  # noqa: ANN401 - any list of objections
     """List objections, each with its level, rule and the way out."""

@@ -16,14 +16,10 @@ from scheduler.domain.permissions import EMERGENCY_ROLES, Act, Actor, may
 from scheduler.domain.windows import Freeze, FreezeRule, FreezeScope, WindowKind
 from scheduler.forms import grade_of
 from scheduler.models import Backport, Promotion, User, Window
-from scheduler.queries import (
-    freeze_rules,
-    freezes_over,
-    is_confirmed_emergency,
-    production_at,
-)
+from scheduler.queries import freeze_rules, production_at
 from scheduler.services.backports import refusal_to_book
 from scheduler.services.heartbeats import silent_since
+from scheduler.views.capacity import grade_over, minutes_gone, minutes_left
 from scheduler.views.http import PageRequest, page
 from scheduler.views.inbox_rows import rows_for
 from scheduler.views.plan_pages import Entry, PlanPage
@@ -116,12 +112,25 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A day with its bands and windows."""
+    """A day with its bands and windows; or some days on which nothing else is.
 
-    date: date
+    Attributes:
+        last: the last of several days.
+    """
+
+    first: date
+    last: date
     is_today: bool
     bands: tuple[Band, ...]
     rows: tuple[Row, ...]
+
+    def goes_on_with(self, day: "Day") -> bool:
+        """Return whether the next day is just like this one, and nothing but its bands is on it."""
+        return (
+            day.first - self.last == timedelta(days=1)
+            and not (self.rows or day.rows or self.is_today or day.is_today)
+            and self.bands == day.bands
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,14 +284,13 @@ def _row(
     places = Counter(placement.place for placement in plan.placements.values())
     # What Gerrit has not told about yet is in no plan.
     places["held"] += sum(not one.change.is_known for one in plan.backports.values())
-    length = int(window.to_domain().minutes)
     given = {one.role for one in window.confirmations.all()}
     return Row(
         window=window,
         item="",
         max_patches=numbers.max_patches,
         slots_left=max(numbers.max_patches - plan.slots, 0),
-        minutes_left=max(length - max(plan.minutes, _gone(window, now)), 0),
+        minutes_left=minutes_left(window, plan, now),
         queued=len(plan.step_of),
         overridden=sum(any(one.is_overridden for one in some) for some in plan.objections.values()),
         elsewhere=tuple(sorted((+places).items())),
@@ -295,9 +303,9 @@ def _row(
             )
         ),
         is_over=window.is_over(now),
-        has_begun=_gone(window, now) > 0,
+        has_begun=minutes_gone(window, now) > 0,
         is_closed=window.is_closed(now),
-        freeze=_grade_over(window, rules),
+        freeze=grade_over(window, rules),
         awaits=tuple(role.spoken for role in EMERGENCY_ROLES if role.value not in given)
         if window.is_emergency
         else (),
@@ -305,31 +313,6 @@ def _row(
             backport.requester.username == user.username for backport in plan.backports.values()
         ),
     )
-
-
-def _grade_over(window: Window, rules: Sequence[FreezeRule]) -> str:
-    """Return the strictest grade of the freezes that stop a window; "" if none does."""
-    if window.as_of is not None or is_confirmed_emergency(window):
-        return ""
-    if window.kind == WindowKind.TRAIN.value:
-        if any(_stops_the_train(rule, window) for rule in rules):
-            return FreezeScope.ALL.value
-        return ""
-    scopes = {freeze.scope for freeze in freezes_over(window, rules)}
-    return next((scope.value for scope in FreezeScope if scope in scopes), "")
-
-
-def _stops_the_train(rule: FreezeRule, window: Window) -> bool:
-    return rule.covers(WindowKind.TRAIN) and any(
-        freeze.scope is not FreezeScope.NORMAL for freeze in rule.between(window.start, window.end)
-    )
-
-
-def _gone(window: Window, now: datetime) -> int:
-    """Return how many minutes of a window are over."""
-    if window.as_of is not None:
-        return 0
-    return max(int((now - window.start).total_seconds() // 60), 0)
 
 
 def _next_room(rows: Sequence[Row], now: datetime) -> Row | None:
@@ -380,17 +363,22 @@ def _days(
     of_day: dict[date, list[Row]] = {}
     for row in rows:
         of_day.setdefault(row.window.start.astimezone(UTC).date(), []).append(row)
-    return tuple(
-        Day(day, day == today, over, tuple(of_day.get(day, ())))
-        for day, over in bands.items()
-        if day in of_day or (over and day >= first)
-    )
+    days: list[Day] = []
+    for day, over in bands.items():
+        if day not in of_day and (not over or day < first):
+            continue
+        shown = Day(day, day, day == today, over, tuple(of_day.get(day, ())))
+        if days and days[-1].goes_on_with(shown):
+            days[-1] = replace(days[-1], last=day)
+        else:
+            days.append(shown)
+    return tuple(days)
 
 
 def _state(rows: Sequence[Row]) -> str:
     """Return the next window in one line."""
     bookable = (row for row in rows if row.window.is_bookable and row.window.takes_place)
-    coming = next((row for row in bookable if not row.is_over), None)
+    coming = next((row for row in bookable if not (row.is_over or row.is_frozen)), None)
     if coming is None:
         return "No SWAT window is planned in these two weeks."
     which = "This window began" if coming.has_begun else "Next window:"

@@ -35,11 +35,18 @@ def windows_between(start: datetime, end: datetime) -> list[Window]:
     )
 
 
-def bookable_windows(now: datetime) -> QuerySet[Window]:
-    """Return the windows that somebody can still book in: not locked, not over, or a replay."""
+def bookable_windows(now: datetime, *, late: bool) -> QuerySet[Window]:
+    """Return the windows that somebody can still book in: not locked, not over, or a replay.
+
+    Args:
+        now: the clock, UTC.
+        late: whether they may after booking has closed.
+    """
     not_over = Q(end__gt=now) | Q(as_of__isnull=False)
+    not_closed = Q() if late else Q(closes_at__isnull=True) | Q(closes_at__gt=now)
     return Window.objects.filter(
         not_over,
+        not_closed,
         locked_at__isnull=True,
         kind__in=[kind.value for kind in BOOKABLE],
         cancelled_at__isnull=True,
