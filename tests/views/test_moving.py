@@ -1,6 +1,7 @@
 """Another window: the waiting list of a full one, and what was missed."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -25,7 +26,7 @@ def full(cast: dict[str, User]) -> Window:
     for number in (1000, 1001):
         approve(make_backport(window, cast["ada"], fetched(number)), cast["rae"])
     needed = f"I{1001:040x}"
-    last = fetched(1002, depends_on=(needed,), message=f"x\n\nDepends-On: {needed}")
+    last = fetched(1002, message=f"x\n\nDepends-On: {needed}")
     approve(make_backport(window, cast["ada"], last), cast["rae"])
     _shrink(window)
     return window
@@ -33,7 +34,7 @@ def full(cast: dict[str, User]) -> Window:
 
 def _shrink(window: Window) -> None:
     """Leave a window ten minutes: one step."""
-    Window.objects.filter(pk=window.pk).update(end=window.start + timezone.timedelta(minutes=10))
+    Window.objects.filter(pk=window.pk).update(end=window.start + timedelta(minutes=10))
     window.refresh_from_db()
     replan_window(window=window, now=timezone.now())
 
@@ -86,7 +87,7 @@ def test_moving_is_refused_to_others_and_on_an_old_page(as_: As, full: Window) -
 
 
 def test_a_full_window_is_offered_with_its_waiting_list(as_: As, full: Window) -> None:
-    Window.objects.filter(pk=full.pk).update(end=full.start + timezone.timedelta(minutes=60))
+    Window.objects.filter(pk=full.pk).update(end=full.start + timedelta(minutes=60))
     full.refresh_from_db()
     for number in range(1003, 1008):
         approve(make_backport(full, of(1000).requester, fetched(number)), _rae())
