@@ -250,12 +250,15 @@ def freezes_during(window: Window) -> tuple[Frozen, ...]:
 
     An emergency window that two people confirmed is stopped by none.
     """
-    if is_confirmed_emergency(window):
-        return ()
+    return () if is_confirmed_emergency(window) else freezes_over(window, freeze_rules())
+
+
+def freezes_over(window: Window, rules: Iterable[FreezeRule]) -> tuple[Frozen, ...]:
+    """Return which of these freezes lie over a window and stop its kind, oldest first."""
     kind = WindowKind(window.kind)
     found = [
         freeze
-        for rule in freeze_rules()
+        for rule in rules
         if rule.covers(kind)
         for freeze in rule.between(window.start, window.end)
         if freeze.scope is not FreezeScope.TRAIN
@@ -280,6 +283,13 @@ def statements_about(changes: Iterable[int]) -> tuple[Said, ...]:
 def newest_plan(window: Window) -> Plan | None:
     """Return the newest plan of a window; None if it was never planned."""
     return Plan.objects.filter(window=window).order_by("-version").first()
+
+
+def newest_plans(windows: Iterable[Window]) -> dict[int, Plan]:
+    """Return the newest plan of each window, by the window's key, without its document."""
+    newer = Plan.objects.filter(window=OuterRef("window"), version__gt=OuterRef("version"))
+    plans = Plan.objects.filter(~Exists(newer), window__in=[window.pk for window in windows])
+    return {plan.window_id: plan for plan in plans.defer("document")}
 
 
 def _asked(backport: Backport, place: int | None) -> domain.Backport:

@@ -26,6 +26,11 @@ class Role(StrEnum):
         """The role in words."""
         return self.value.replace("-", " ")
 
+    @property
+    def person(self) -> str:
+        """Somebody who has the role, in words."""
+        return "somebody of operations" if self is Role.OPERATIONS else f"a {self.spoken}"
+
 
 # Who confirms, one of each, that something goes out in spite of a freeze
 # (`reference/wikimedia.md` 1.6, "Friday").
@@ -246,7 +251,7 @@ def require(actor: Actor, act: Act, relations: frozenset[Relation] = frozenset()
     if own:
         reasons = _listed([_OWN[relation] for relation in Relation if relation in own], "and")
         raise NotPermitted(f"You may not {_DEEDS[act]}: {reasons}. Somebody else has to.")
-    held = _listed([f"a {role.spoken}" for role in Role if role in actor.roles], "and")
+    held = _listed([role.person for role in Role if role in actor.roles], "and")
     raise NotPermitted(
         f"Only {_who_may(act)} may {_DEEDS[act]}; "
         f"you are signed in as {actor.username}, {held or 'without a role'}."
@@ -259,7 +264,7 @@ def _who_may(act: Act) -> str:
     return _listed(
         [
             *(f"the {relation.value}" for relation in Relation if relation in permit.relations),
-            *(f"a {role.spoken}" for role in Role if role in permit.roles),
+            *(role.person for role in Role if role in permit.roles),
         ],
         "or",
     )

@@ -1,5 +1,7 @@
 """The calendar: series and what the clock makes of them, single windows, freezes, emergencies."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -13,7 +15,7 @@ from scheduler.actors import actor_of, is_same_person, relations_to
 from scheduler.domain import train
 from scheduler.domain import windows as domain
 from scheduler.domain.backports import Urgency
-from scheduler.domain.errors import Refused
+from scheduler.domain.errors import OutOfDate, Refused
 from scheduler.domain.permissions import EMERGENCY_ROLES, Act, require
 from scheduler.models import (
     Backport,
@@ -363,18 +365,36 @@ def add_windows(*, several: Iterable[WindowFacts], by: User, source: str) -> lis
 
 
 @transaction.atomic
-def move_window(*, window: Window, by: User, start: datetime, minutes: int, reason: str) -> Window:
+def move_window(  # noqa: PLR0913 - where to, why, and what was seen
+    *,
+    window: Window,
+    by: User,
+    start: datetime,
+    minutes: int,
+    reason: str,
+    seen: int | None = None,
+) -> Window:
     """Move a window to another time; what is booked in it moves along. One event is logged.
 
     That it takes place in spite of a freeze was confirmed for its time, and has to be again.
 
+    Args:
+        window: which.
+        by: who.
+        start: when it begins from now on, UTC.
+        minutes: how long it takes.
+        reason: why, in a sentence.
+        seen: the window's `sequence` as a page showed it; None where none did.
+
     Raises:
         NotPermitted: not a release engineer.
+        OutOfDate: it was moved or called off since it was shown.
         Refused: it is locked, over or called off, no reason, or it would overlap another.
     """
     require(actor_of(by), Act.MANAGE_CALENDAR)
     take_turn(window)
     now = timezone.now()
+    _require_as_seen(window, seen)
     _require_movable(window, now, reason)
     _require_length(window.title, minutes)
     _take_calendar()
@@ -415,16 +435,24 @@ def _booked_in(window: Window) -> list[int]:
 
 
 @transaction.atomic
-def cancel_window(*, window: Window, by: User, reason: str) -> Window:
+def cancel_window(*, window: Window, by: User, reason: str, seen: int | None = None) -> Window:
     """Call a window off. One event is logged.
+
+    Args:
+        window: which.
+        by: who.
+        reason: why, in a sentence.
+        seen: the window's `sequence` as a page showed it; None where none did.
 
     Raises:
         NotPermitted: not a release engineer.
+        OutOfDate: it was moved or called off since it was shown.
         Refused: it is locked, over or called off, backports are booked in it, or no reason.
     """
     require(actor_of(by), Act.MANAGE_CALENDAR)
     take_turn(window)
     now = timezone.now()
+    _require_as_seen(window, seen)
     _require_movable(window, now, reason)
     if window.backports.filter(status__in=OPEN_STATUSES).exists():
         raise Refused("Backports are booked in it; move them to another window first.")
@@ -435,6 +463,11 @@ def cancel_window(*, window: Window, by: User, reason: str) -> Window:
     )
     window.refresh_from_db()
     return window
+
+
+def _require_as_seen(window: Window, seen: int | None) -> None:
+    if seen is not None and seen != window.sequence:
+        raise OutOfDate("This window was moved or called off since you opened the page.")
 
 
 def _require_movable(window: Window, now: datetime, reason: str) -> None:
@@ -461,6 +494,16 @@ class Stranded:
     windows: tuple[Window, ...]
     backports: tuple[Backport, ...]
     trains: tuple[train.HalfWay, ...]
+
+    @property
+    def digest(self) -> str:
+        """What tells whether somebody was shown exactly this."""
+        shown = [
+            [window.pk for window in self.windows],
+            [backport.pk for backport in self.backports],
+            [[one.version, one.reached, one.stranded] for one in self.trains],
+        ]
+        return hashlib.sha256(json.dumps(shown).encode()).hexdigest()
 
 
 def stranded_by(facts: FreezeFacts, *, now: datetime) -> Stranded:
@@ -524,19 +567,27 @@ def _require_freeze(facts: FreezeFacts) -> None:
 
 
 @transaction.atomic
-def add_freeze(*, facts: FreezeFacts, by: User) -> Freeze:
+def add_freeze(*, facts: FreezeFacts, by: User, seen: str | None = None) -> Freeze:
     """Freeze deployments for a time; every window that it touches, and has bookings, is replanned.
 
     One event is logged.
 
+    Args:
+        facts: what it is made of.
+        by: who.
+        seen: digest of what they were shown that it strands; None where nobody was asked.
+
     Raises:
         NotPermitted: not a release engineer.
+        OutOfDate: by now it would strand something else.
         Refused: it ends before it starts, no such zone, or no reason.
     """
     require(actor_of(by), Act.MANAGE_CALENDAR)
     now = timezone.now()
     stranded = stranded_by(facts, now=now)
     _take_windows(stranded.windows)
+    if seen is not None and seen != stranded_by(facts, now=now).digest:
+        raise OutOfDate("What it would strand has changed since you were shown; read it again.")
     freeze = Freeze.objects.create(
         starts=facts.starts,
         ends=facts.ends,
@@ -615,14 +666,20 @@ def _replan(windows: Iterable[Window], now: datetime) -> None:
 
 
 @transaction.atomic
-def confirm_emergency(*, window: Window, by: User) -> Window:
+def confirm_emergency(*, window: Window, by: User, seen: int | None = None) -> Window:
     """Confirm, as one of two, that an emergency window takes place in spite of a freeze.
 
     One confirms for release engineering and another one for operations; nobody for what they
     requested, own or uploaded. Whoever calls this has made sure that `by` signed in a moment ago.
     One event is logged; with the second the window is planned without the freeze.
 
+    Args:
+        window: which.
+        by: who.
+        seen: the window's `sequence` as a page showed it; None where none did.
+
     Raises:
+        OutOfDate: it was moved or called off since it was shown.
         NotPermitted: neither role, or own work is booked in it.
         Refused: no emergency window, over, or both roles of theirs are taken.
     """
@@ -636,6 +693,7 @@ def confirm_emergency(*, window: Window, by: User) -> Window:
     )
     require(actor, Act.CONFIRM_EMERGENCY, relations)
     now = timezone.now()
+    _require_as_seen(window, seen)
     if not window.is_emergency or not window.takes_place or window.is_over(now):
         raise Refused("This is no emergency window to come.")
     given = list(window.confirmations.select_related("by"))

@@ -1,7 +1,7 @@
 """Another window: for what has no room in its own, and for what was missed in it."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
@@ -13,13 +13,21 @@ from scheduler.domain.errors import Refused
 from scheduler.domain.lifecycle import OPEN, Action, Status
 from scheduler.domain.permissions import Act, require
 from scheduler.domain.planning.needing import needing
-from scheduler.domain.windows import BOOKABLE
+from scheduler.domain.windows import BOOKABLE, FreezeRule, FreezeScope
 from scheduler.models import Backport, Change, Plan, User, Window
-from scheduler.queries import OPEN_STATUSES, newest_plan
+from scheduler.queries import (
+    OPEN_STATUSES,
+    freeze_rules,
+    freezes_over,
+    is_confirmed_emergency,
+    newest_plans,
+)
 from scheduler.services.backports import read_again, require_bookable, require_current
 from scheduler.services.events import record
 from scheduler.services.fingerprints import ANSWERS
 from scheduler.services.plans import end_all_lifting, replan_window, take_turn, void_approval
+
+MOST_LOOKED_AT = 60  # windows: more than there are in the weeks that the clock makes them ahead
 
 # What can be booked again: it was not deployed, or it was and had to be taken back.
 ENDED_WITHOUT = frozenset(Status) - OPEN - {Status.DEPLOYED}
@@ -28,30 +36,58 @@ ENDED_WITHOUT = frozenset(Status) - OPEN - {Status.DEPLOYED}
 def next_window_with_room(*, after: Window, now: datetime) -> Window | None:
     """Return the next window that takes bookings and has a free slot; None if none is planned.
 
+    One in which everything is frozen is passed over. A constant number of queries.
+
     Args:
         after: look at those that begin later than this one.
         now: the clock, UTC.
     """
-    coming = Window.objects.filter(
-        kind__in=[kind.value for kind in BOOKABLE],
-        start__gt=max(now, after.start),
-        as_of__isnull=True,
-        cancelled_at__isnull=True,
-        skipped_at__isnull=True,
-        locked_at__isnull=True,
+    coming = [
+        window
+        for window in Window.objects.filter(
+            kind__in=[kind.value for kind in BOOKABLE],
+            start__gt=max(now, after.start),
+            as_of__isnull=True,
+            cancelled_at__isnull=True,
+            skipped_at__isnull=True,
+            locked_at__isnull=True,
+        )
+        .prefetch_related("confirmations")
+        .order_by("start")[:MOST_LOOKED_AT]
+        if not window.is_closed(now)
+    ]
+    plans, rules = newest_plans(coming), freeze_rules()
+    free = free_slots(coming, plans)
+    return next(
+        (one for one in coming if free[one.pk] > 0 and not _is_frozen(one, rules)),
+        None,
     )
-    for window in coming.order_by("start")[:60]:
-        if not window.is_closed(now) and free_slots(window, newest_plan(window)) > 0:
-            return window
-    return None
 
 
-def free_slots(window: Window, plan: Plan | None) -> int:
-    """Return how many slots of a window its newest plan leaves; Beta-only changes take none."""
-    queued = [n for step in plan.result["queue"] for n in step["changes"]] if plan else []
-    changes = Change.objects.filter(number__in=queued).defer("diff")
-    taken = sum(not change.to_domain(with_diff=False).is_beta_only for change in changes)
-    return window.numbers.max_patches - taken
+def _is_frozen(window: Window, rules: Iterable[FreezeRule]) -> bool:
+    over = () if is_confirmed_emergency(window) else freezes_over(window, rules)
+    return any(freeze.scope is FreezeScope.ALL for freeze in over)
+
+
+def free_slots(windows: Iterable[Window], plans: Mapping[int, Plan]) -> dict[int, int]:
+    """Return how many slots the newest plan of each window leaves, by the window's key.
+
+    Beta-only changes take none.
+    """
+    queued = {
+        key: [number for step in plan.result["queue"] for number in step["changes"]]
+        for key, plan in plans.items()
+    }
+    numbers = {number for some in queued.values() for number in some}
+    taking = {
+        change.number
+        for change in Change.objects.filter(number__in=numbers).defer("diff")
+        if not change.to_domain(with_diff=False).is_beta_only
+    }
+    return {
+        window.pk: window.numbers.max_patches - len(taking.intersection(queued.get(window.pk, ())))
+        for window in windows
+    }
 
 
 @transaction.atomic

@@ -43,6 +43,17 @@ _STATUSES = {
 }
 
 
+_KINDS = {
+    "backport": ("", "○"),
+    "training": ("good", "△"),
+    "train": ("info", "→"),
+    "security": ("bad", "◆"),
+    "dedicated": ("other", "◇"),
+    "infrastructure": ("", "▤"),
+    "no-deploy": ("warn", "■"),
+}
+
+
 def _chip(tone: str, sign: str, word: str) -> SafeString:
     return format_html(
         '<span class="chip {}"><span aria-hidden="true">{}</span> {}</span>', tone, sign, word
@@ -68,6 +79,13 @@ def status_chip(status: str) -> SafeString:
     """Show the status of a backport."""
     tone, sign = _STATUSES.get(status, ("", "·"))
     return _chip(tone, sign, status.replace("-", " "))
+
+
+@register.filter
+def kind_chip(kind: str) -> SafeString:
+    """Show what a window is for."""
+    tone, sign = _KINDS.get(kind, ("", "·"))
+    return _chip(tone, sign, kind.replace("-", " "))
 
 
 @register.filter
@@ -151,6 +169,13 @@ def day_heading(value: date) -> str:
 def pluralised(count: int, word: str) -> str:
     """Return a count with its word: 1 slot, 3 slots."""
     return f"{count} {word if count == 1 else word + 's'}"
+
+
+@register.filter
+def ordinal(number: int) -> str:
+    """Return a number as one counts: 1st, 2nd, 3rd, 4th, 11th."""
+    teens = number % 100 in {11, 12, 13}
+    return f"{number}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
 
 
 @register.inclusion_tag("scheduler/_findings.html")

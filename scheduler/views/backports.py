@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import datetime
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -15,11 +16,12 @@ from scheduler.adapters.plan_document import parse, render
 from scheduler.domain import backports as domain
 from scheduler.domain.dependencies import Dependencies
 from scheduler.domain.lifecycle import TRANSITIONS, Action, Status
-from scheduler.domain.permissions import Act, may
+from scheduler.domain.permissions import Act, Actor, may
 from scheduler.domain.statements import StatementKind
-from scheduler.models import Backport, Plan
-from scheduler.queries import newest_plan, planned_now
+from scheduler.models import Backport, Plan, Window
+from scheduler.queries import OPEN_STATUSES, newest_plan, planned_now
 from scheduler.services.backports import withdraw_backport
+from scheduler.services.moving import ENDED_WITHOUT, next_window_with_room
 from scheduler.views.history import history_of
 from scheduler.views.http import PageRequest, Refusal, act, page
 from scheduler.views.pictures import Link, Picture, picture_of
@@ -31,6 +33,7 @@ from scheduler.views.reading import (
     reviews_of,
 )
 from scheduler.views.review_parts import review_parts
+from scheduler.views.window_parts import may_do
 from scheduler.views.windows import plan_page
 
 PAGE = "scheduler/backports/detail.html"
@@ -53,7 +56,7 @@ def show(
     plan = newest_plan(backport.window)
     shown = plan_page(backport.window, plan, reader=request.user.username)
     entry = _entry(backport, shown)
-    actor = actor_of(request.user)
+    actor, now = actor_of(request.user), timezone.now()
     status = Status(backport.status)
     place = shown.place_of(number) if backport.is_open else ""
     reviews, events = reviews_of(backport), events_about(backport)
@@ -82,12 +85,22 @@ def show(
         and may(actor, Act.WITHDRAW, relations_to(actor, backport)),
         "may_copy": backport.is_open and may(actor, Act.BOOK),
         "may_book_again": status in BOOKED_AGAIN and may(actor, Act.BOOK),
+        "again_in": _again_in(backport, actor, now),
         "history": history_of(events, number, questions_asked_about(backport, events)),
         "next_sentence": _next_sentence(backport, place, entry, questions, shown),
         "done": done,
         **review_parts(request, backport, actor, entry.objections, events),
     }
     return page(request, PAGE, context, partial="backport", refusal=refusal)
+
+
+def _again_in(backport: Backport, actor: Actor, now: datetime) -> Window | None:
+    """Return the window in which what ended can be booked again with one click, if there is one."""
+    if Status(backport.status) not in ENDED_WITHOUT or not may_do(actor, Act.BOOK_AGAIN, backport):
+        return None
+    if Backport.objects.filter(change=backport.change_id, status__in=OPEN_STATUSES).exists():
+        return None
+    return next_window_with_room(after=backport.window, now=now)
 
 
 def _entry(backport: Backport, shown: PlanPage) -> Entry:

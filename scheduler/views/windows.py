@@ -15,7 +15,7 @@ from scheduler.domain.lifecycle import Status
 from scheduler.domain.permissions import Act, may
 from scheduler.domain.planning.edges import Because
 from scheduler.domain.planning.plan import Step
-from scheduler.forms import ReasonForm
+from scheduler.forms import MoveWindowForm, ReasonForm
 from scheduler.models import Change, Plan, Window
 from scheduler.queries import newest_plan, planned_now, unchecked_backports
 from scheduler.services import windows as services
@@ -23,6 +23,8 @@ from scheduler.services.backports import refusal_to_book
 from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, page
 from scheduler.views.plan_pages import PlanPage, StepRow, numbers_in
 from scheduler.views.reading import backports_in, changes_named
+from scheduler.views.signing_in import recently_authenticated
+from scheduler.views.window_parts import window_parts
 
 PAGE = "scheduler/windows/detail.html"
 
@@ -30,11 +32,17 @@ PAGE = "scheduler/windows/detail.html"
 @require_safe
 def detail(request: PageRequest, pk: int) -> HttpResponse:
     """Show a window; htmx asks for it again every 15 seconds while something can change."""
-    return show(request, get_object_or_404(Window.objects.select_related("locked_by"), pk=pk))
+    rows = Window.objects.select_related("locked_by", "series")
+    return show(request, get_object_or_404(rows, pk=pk))
 
 
 def show(
-    request: PageRequest, window: Window, *, refusal: Refusal | None = None, done: str = ""
+    request: PageRequest,
+    window: Window,
+    *,
+    refusal: Refusal | None = None,
+    done: str = "",
+    move_form: MoveWindowForm | None = None,
 ) -> HttpResponse:
     """Answer with the window as it is now, whole or as the partial that htmx swaps in."""
     now = timezone.now()
@@ -53,7 +61,6 @@ def show(
         "numbers": numbers,
         "window_minutes": int(window.to_domain().minutes),
         "slot_boxes": [slot < shown.slots for slot in range(numbers.max_patches)],
-        "deployers": list(window.deployers.order_by("username").values_list("username", flat=True)),
         "sentence": _sentence(window, shown, len(unchecked)),
         "unchecked": unchecked,
         "is_over": is_over,
@@ -63,7 +70,11 @@ def show(
         "may_unlock": may(actor, Act.UNLOCK_WINDOW),
         "may_answer": may(actor, Act.ANSWER_QUESTION),
         "done": done,
+        "recently_authenticated": recently_authenticated(request),
+        **window_parts(window, plan, shown, request.user, now),
     }
+    if move_form is not None:
+        context["move_form"] = move_form
     return page(request, PAGE, context, partial="window", refusal=refusal)
 
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 As = Callable[[str], Client]
 PAGES = (
     "/",
+    "/?week=2026-W49",
+    "/calendar/series",
+    "/calendar/freezes",
     "/backports/new",
     "/backports/preview",
     "/backports/{backport}",
@@ -45,6 +48,7 @@ GUARDED = (
     "/people/",
     "/people/1",
     "/mail/",
+    "/calendar/windows/new",
 )
 FORMS = (
     "/backports/drafts",
@@ -65,6 +69,15 @@ FORMS = (
     "/overrides/1/confirm",
     "/overrides/1/end",
     "/reviews/approve",
+    "/calendar/series/1/end",
+    "/calendar/freezes/1/call-off",
+    "/backports/{backport}/move-on",
+    "/backports/{backport}/book-again",
+    "/windows/{window}/sign-up",
+    "/windows/{window}/step-down",
+    "/windows/{window}/move",
+    "/windows/{window}/cancel",
+    "/windows/{window}/confirm",
     "/windows/{window}/answer",
     "/windows/{window}/lock",
     "/windows/{window}/unlock",

@@ -12,6 +12,8 @@ from base64 import b64decode, b64encode
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
 from email.message import EmailMessage as ParsedMail
 from email.parser import BytesParser
 from email.policy import EmailPolicy
@@ -36,7 +38,16 @@ from pytest_django.fixtures import Settings
 
 from scheduler import forms as our_forms
 from scheduler.adapters.cleaning import visible, visible_line, visible_prose
-from scheduler.models import Backport, Notification, Override, User, Window
+from scheduler.models import (
+    Backport,
+    Freeze,
+    Notification,
+    Override,
+    User,
+    Window,
+    WindowSeries,
+)
+from scheduler.services.calendar import FreezeFacts, add_freeze
 from scheduler.services.notifications import deliver_events, mail_of
 from scheduler.urls import urlpatterns
 from swat.embedded.gerrit import DemoGerrit
@@ -146,6 +157,7 @@ class Story:
             make_window(in_hours=24 * day, title=visible_line(self.words(day, 100, visible_line)))
             for day in (1, 2, 3)
         ]
+        self.window = self.windows[0]  # the last one that was added and called off
         self.strangers = [self._stranger(which) for which in range(self.amount)]
 
     def _stranger(self, which: int) -> User:
@@ -166,6 +178,7 @@ class Story:
         numbers = "\n".join(str(2000 + which) for which in range(self.amount))
         for which in range(self.amount):
             self.type_elsewhere(which)
+            self.plan(which)
             self.book(which)
         self.draft()
         self.book(0, change=numbers, window=self.windows[2].pk)
@@ -187,6 +200,45 @@ class Story:
         text = self.words(which, 100, visible_line)
         self.post("ada", "profile", time_zone="UTC", nick=text, mail_own="on")
         self.post("rel", "person-add-name", self.people["sam"], name=text)
+
+    def plan(self, which: int) -> None:
+        """Plan the calendar: a series, a single window that is moved and called off, a freeze."""
+        day = timezone.now().date() + timedelta(days=20 + which)
+        text = self.words(which, 100, visible_line)
+        when = {"zone": "UTC", "starts_at": "12:00", "minutes": 60, "closes_minutes": 5}
+        on = {"weekdays": "1", "starts_on": f"{day}", "ends_on": f"{day + timedelta(days=9)}"}
+        self.post("rel", "series", title=text, kind="security", **when, **on)
+        series = WindowSeries.objects.latest("pk")
+        self.post("rel", "series-end", series, last_day=f"{day + timedelta(days=1)}")
+        urgent = {"is_emergency": "on", "reason": self.words(which, 300, visible_line)}
+        when |= {"starts_day": f"{day}"}
+        self.post("rel", "window-new", title=text, kind="security", **when, **urgent)
+        self.window = Window.objects.latest("pk")
+        del when["closes_minutes"]
+        why = self.words(which, 450)
+        self.post("rel", "window-move", self.window, reason=visible_line(why)[:500], seen=0, **when)
+        self.look("rel", "window", self.window)
+        self.post("rel", "window-cancel", self.window, reason=why, seen=1)
+        freeze: dict[str, object] = {
+            "reason": self.words(which, 200, visible_line),
+            "zone": "UTC",
+            "scope": "all",
+            "kinds": "no-deploy",
+            "recurrence": "yearly",
+            "until": f"{day}",
+            "starts_day": f"{day}",
+            "starts_at": "12:00",
+            "ends_day": f"{day}",
+        }
+        self.post("rel", "freezes", (200,), ends_at="13:00", **freeze)
+        self.post("rel", "freezes", (422,), ends_at="11:00", edit="1", **freeze)
+        at = datetime.combine(day, time_of_day(12), UTC)
+        add_freeze(
+            facts=FreezeFacts(at, at + timedelta(hours=1), str(freeze["reason"])),
+            by=self.people["rel"],
+        )
+        self.look("rel", "freezes")
+        self.post("rel", "freeze-call-off", Freeze.objects.latest("pk"), reason=why)
 
     def draft(self) -> None:
         """Type all six into the fields of a request, without booking it."""
@@ -315,7 +367,8 @@ class Story:
         rows: Mapping[str, Sequence[object]] = {
             "people": list(User.objects.order_by("pk")),
             "backports": [*self.backports(), *(self.backports(2000) if who == "rel" else ())],
-            "windows": self.windows,
+            "windows": [*self.windows, self.window],
+            "calendar": list(WindowSeries.objects.order_by("pk")[:1]),
             "overrides": list(Override.objects.order_by("pk")[:1]),
             "mail": list(Notification.objects.order_by("pk")[:1]),
         }
