@@ -41,6 +41,11 @@ def revoke_feed_key(*, user: User) -> None:
     record(kind="person.revoke-feed", actor=user, payload={"person": user.username}, at=now)
 
 
+def has_feed_key(user: User) -> bool:
+    """Return whether some key opens somebody's feed."""
+    return FeedKey.objects.filter(user=user, revoked_at__isnull=True).exists()
+
+
 def owner_of_feed_key(key: str) -> User | None:
     """Return whose feed a key opens; None for one that is unknown, revoked or of a closed account.
 
