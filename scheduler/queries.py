@@ -10,6 +10,7 @@ from scheduler.domain import train
 from scheduler.domain.changes import CHANGE_ID, ChangeSet, ChangeStatus, is_unread
 from scheduler.domain.changes import Change as Known
 from scheduler.domain.lifecycle import OPEN
+from scheduler.domain.opening import Planned as PlannedWindow
 from scheduler.domain.permissions import EMERGENCY_ROLES
 from scheduler.domain.planning.plan import Plan as Planned
 from scheduler.domain.planning.plan import PlanInput
@@ -305,3 +306,27 @@ def _asked(backport: Backport, place: int | None) -> domain.Backport:
         marks=frozenset(domain.Mark(mark) for mark in backport.marks),
         criteria=frozenset(backport.criteria),
     )
+
+
+def planned_between(start: datetime, end: datetime) -> list[PlannedWindow]:
+    """Return the windows that overlap a time and were not called off, oldest first; no replay."""
+    rows = (
+        Window.objects.filter(
+            start__lt=end, end__gt=start, as_of__isnull=True, cancelled_at__isnull=True
+        )
+        .prefetch_related("deployers", "confirmations")
+        .order_by("start", "pk")
+    )
+    return [
+        PlannedWindow(
+            row.pk,
+            row.title,
+            WindowKind(row.kind),
+            row.to_domain(),
+            tuple(sorted(person.username for person in row.deployers.all())),
+            is_skipped=row.skipped_at is not None,
+            is_emergency=row.is_emergency,
+            is_confirmed=len(row.confirmations.all()) == len(EMERGENCY_ROLES),
+        )
+        for row in rows
+    ]

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from scheduler.api import calendar as calendar_api
 from scheduler.views import (
     accounts,
     amending,
@@ -10,6 +11,8 @@ from scheduler.views import (
     calendar,
     decisions,
     drafts,
+    exchange,
+    feeds,
     freezes,
     health,
     mail,
@@ -34,6 +37,12 @@ urlpatterns = [
     path("calendar/windows/new", series.new_window, name="window-new"),
     path("calendar/freezes", freezes.freezes, name="freezes"),
     path("calendar/freezes/<int:pk>/call-off", freezes.call_off, name="freeze-call-off"),
+    path("calendar.ics", feeds.for_all, name="feed"),
+    path("calendar/<str:key>.ics", feeds.personal, name="feed-personal"),
+    path("calendar/week/<str:name>.wiki", exchange.week, name="calendar-week"),
+    path("calendar/import", exchange.look, name="calendar-import"),
+    path("calendar/import/make", exchange.make, name="calendar-import-make"),
+    path("api/calendar/state", calendar_api.state, name="api-calendar-state"),
     path("sign-in", accounts.sign_in, name="sign-in"),
     path("sign-out", accounts.sign_out, name="sign-out"),
     path("demo-sign-in", accounts.demo_sign_in, name="demo-sign-in"),
@@ -50,6 +59,8 @@ urlpatterns = [
     path("profile", profile.profile, name="profile"),
     path("profile/password", accounts.password, name="password"),
     path("profile/sessions", profile.sign_out_elsewhere, name="sign-out-elsewhere"),
+    path("profile/feed", profile.make_feed, name="feed-make"),
+    path("profile/feed/revoke", profile.revoke_feed, name="feed-revoke"),
     path("profile/second-factor", second_factor.activate, name="mfa_activate_totp"),
     path("profile/second-factor/remove", second_factor.deactivate, name="mfa_deactivate_totp"),
     path("profile/codes", second_factor.recovery_codes, name="mfa_view_recovery_codes"),

@@ -133,7 +133,7 @@ def make_series(*, facts: SeriesFacts, by: User) -> WindowSeries:
         bool(facts.second),
     )
     _require_local_times(series, facts)
-    _take_calendar()
+    take_calendar()
     row = WindowSeries.objects.create(
         kind=facts.kind.value,
         title=facts.title.strip(),
@@ -174,7 +174,7 @@ def end_series(*, series: WindowSeries, by: User, last_day: date) -> WindowSerie
     now = timezone.now()
     later = Window.objects.filter(series=series, series_day__gt=last_day, start__gt=now)
     _take_windows(later)  # nobody books in one meanwhile
-    _take_calendar()
+    take_calendar()
     series.refresh_from_db()
     if series.ends_on is not None and series.ends_on <= last_day:
         raise Refused(f"It ends on {domain.told_day(series.ends_on)} already.")
@@ -207,7 +207,7 @@ def make_coming_windows(*, now: datetime) -> int:
     window that was moved or called off is not made again. One event is logged for each series
     that has new ones.
     """
-    _take_calendar()
+    take_calendar()
     count = 0
     for series in WindowSeries.objects.all():
         made = _make_windows(series, now)
@@ -276,7 +276,7 @@ def _overlapping(kind: str, window: domain.Window, *, apart_from: int = 0) -> Wi
     return others.exclude(pk=apart_from).order_by("start").first()
 
 
-def _take_calendar() -> None:
+def take_calendar() -> None:
     """Take the calendar for the rest of the transaction: whether windows overlap is then settled.
 
     That is the head of the audit log, which every change of the calendar appends to in the end.
@@ -306,7 +306,7 @@ def add_window(*, facts: WindowFacts, by: User) -> Window:
     now = timezone.now()
     if facts.is_emergency and not facts.reason.strip():
         raise Refused("Say what the emergency is; two people have to confirm it.")
-    _take_calendar()
+    take_calendar()
     window = _add(facts, now)
     record(
         kind="window.add",
@@ -350,7 +350,7 @@ def add_windows(*, several: Iterable[WindowFacts], by: User, source: str) -> lis
     """
     require(actor_of(by), Act.MANAGE_CALENDAR)
     now = timezone.now()
-    _take_calendar()
+    take_calendar()
     windows = []
     for facts in several:
         _require_length(facts.title, facts.minutes)
@@ -397,7 +397,7 @@ def move_window(  # noqa: PLR0913 - where to, why, and what was seen
     _require_as_seen(window, seen)
     _require_movable(window, now, reason)
     _require_length(window.title, minutes)
-    _take_calendar()
+    take_calendar()
     span = domain.Window(start, start + timedelta(minutes=minutes))
     if span.end <= now:
         raise Refused("That time has passed.")
@@ -456,7 +456,7 @@ def cancel_window(*, window: Window, by: User, reason: str, seen: int | None = N
     _require_movable(window, now, reason)
     if window.backports.filter(status__in=OPEN_STATUSES).exists():
         raise Refused("Backports are booked in it; move them to another window first.")
-    _take_calendar()
+    take_calendar()
     Window.objects.filter(pk=window.pk).update(cancelled_at=now, sequence=F("sequence") + 1)
     record(
         kind="window.cancel", actor=by, window=window, payload={"reason": reason.strip()}, at=now

@@ -49,6 +49,11 @@ def _take(user: User) -> None:
     User.objects.filter(pk=user.pk).update(username=F("username"))
 
 
+def has_feed_key(user: User) -> bool:
+    """Return whether some key opens somebody's feed."""
+    return FeedKey.objects.filter(user=user, revoked_at__isnull=True).exists()
+
+
 def owner_of_feed_key(key: str) -> User | None:
     """Return whose feed a key opens; None for one that is unknown, revoked or of a closed account.
 

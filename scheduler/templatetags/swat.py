@@ -12,8 +12,9 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from scheduler.actors import UNPROTECTED, needs_second_factor
+from scheduler.actors import UNPROTECTED, actor_of, needs_second_factor
 from scheduler.adapters.cleaning import visible_prose
+from scheduler.domain.permissions import Act, may
 from scheduler.models import User
 
 register = template.Library()
@@ -237,3 +238,11 @@ def values_of(typed: QueryDict, name: str) -> list[str]:
 def override_chip(rule: str) -> SafeString:
     """Show that a rule is overridden: always in red."""
     return _chip("bad", "!", f"{rule} overridden")
+
+
+@register.inclusion_tag("scheduler/calendar/_links.html", takes_context=True)
+def calendar_links(context: Context) -> dict[str, object]:
+    """Link to the calendar's other forms: feeds, and the wiki page of this week."""
+    user = context.get("user")
+    may_import = isinstance(user, User) and may(actor_of(user), Act.MANAGE_CALENDAR)
+    return {"week": f"{timezone.now():%G-W%V}", "may_import": may_import}
