@@ -86,6 +86,8 @@ CIRCLES: Mapping[str, tuple[Circle, ...]] = {
             "person.reset-second-factor",
             "person.add-name",
             "person.remove-name",
+            "person.make-token",
+            "person.revoke-token",
         ),
         (Circle.ACCOUNT,),
     ),
