@@ -404,9 +404,10 @@ def follow_the_train(*, now: datetime) -> None:
 
 def _follow(now: datetime) -> None:
     left = Backport.objects.filter(status=Status.TRAIN.value, change__fetched_at__isnull=False)
-    waiting = list(left.select_related("change", "window", "requester").order_by("pk"))
+    rows = left.select_related("change", "window", "requester").defer("change__diff")
+    waiting = list(rows.order_by("pk"))
     production = production_at(now)
-    known = related_changes((one.change for one in waiting), ())
+    known = related_changes((one.change for one in waiting), (), with_diff=False)
     for backport in waiting:
         change = known[backport.change.number]
         ride = domain.ride_of(change, known.siblings(change), production, now)

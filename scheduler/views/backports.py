@@ -26,6 +26,7 @@ from scheduler.views.pictures import Link, Picture, picture_of
 from scheduler.views.plan_pages import Entry, Objection, PlanPage, QuestionCard
 from scheduler.views.reading import events_about, question_to_requester, reviews_of
 from scheduler.views.review_parts import review_parts
+from scheduler.views.ways import ways_in
 from scheduler.views.windows import plan_page
 
 PAGE = "scheduler/backports/detail.html"
@@ -46,7 +47,8 @@ def show(
     backport = get_object_or_404(rows.defer("change__diff"), pk=pk)
     number = backport.change.number
     plan = newest_plan(backport.window)
-    shown = plan_page(backport.window, plan, reader=request.user.username)
+    ways = ways_in(backport.window, plan, timezone.now()) if backport.is_open else {}
+    shown = plan_page(backport.window, plan, reader=request.user.username, ways=ways)
     entry = _entry(backport, shown)
     actor = actor_of(request.user)
     status = Status(backport.status)

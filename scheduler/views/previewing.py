@@ -7,13 +7,14 @@ from urllib.parse import quote
 
 from django.conf import settings
 
-from scheduler.adapters.plan_document import render
+from scheduler.adapters.plan_document import render, schedule_document
 from scheduler.domain import backports as domain
 from scheduler.domain.changes import Change as Known
 from scheduler.domain.changes import ChangeSet
 from scheduler.domain.dependencies import Dependencies
 from scheduler.domain.planning.plan import Plan, PlanInput
 from scheduler.domain.planning.taken_on import TakenOn, plan_taking_on
+from scheduler.domain.planning.ways import Way, ways_into_queue
 from scheduler.domain.statements import Statement
 from scheduler.models import Backport, Change, User, Window
 from scheduler.queries import (
@@ -123,6 +124,7 @@ class ChangeCard:
     address: str
     age: str
     objections: tuple[Objection, ...]
+    way: Way | None
     outcome: Outcome | None
     offers: tuple[Offer, ...]
     undone_without: tuple[Offer, ...]
@@ -230,7 +232,8 @@ def preview_of(
         return Preview(cards, (), (), _said(cards, None)), choice
     planning.tick_what_would_be_undone(chosen)
     facts, verdict = planning.plan(chosen, approved=False)
-    shown = planning.shown(facts, verdict)
+    ways = ways_into_queue(planning.plan(chosen, approved=True)[0], only=planning.wished)
+    shown = planning.shown(facts, verdict, ways)
     rows = tuple(
         replace(row, outcomes=planning.outcomes(planning.plan(row.window, approved=True)))
         for row in choice.rows
@@ -306,12 +309,16 @@ class _Planning:
             [one for one in taken_on if one.change not in wished],
         )
 
-    def shown(self, facts: PlanInput, plan: Plan) -> PlanPage:
+    def shown(
+        self, facts: PlanInput, plan: Plan, ways: Mapping[int, Way] | None = None
+    ) -> PlanPage:
         """Return a plan as pages show it."""
         return PlanPage(
             result=render(plan),
             changes={change.number: change for change in facts.changes},
             reader=self.reader.username,
+            schedule=schedule_document(facts.production),
+            ways=ways or {},
         )
 
     def outcomes(self, planned: tuple[PlanInput, Plan]) -> tuple[Outcome, ...]:
@@ -350,6 +357,7 @@ class _Planning:
             address=_address(one.change, number),
             age=_age(one.told_at, self.now),
             objections=_objections(number, shown) if shown and one.change else (),
+            way=shown.ways.get(number) if shown else None,
             outcome=(outcomes or {}).get(number),
             offers=offers,
             undone_without=tuple(

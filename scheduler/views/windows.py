@@ -1,5 +1,6 @@
 """A window: its queue, production after every step, what went elsewhere, the lock, the exports."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from django.http import HttpResponse, JsonResponse
@@ -17,6 +18,7 @@ from scheduler.domain.lifecycle import Status
 from scheduler.domain.permissions import Act, may
 from scheduler.domain.planning.edges import Because
 from scheduler.domain.planning.plan import Step
+from scheduler.domain.planning.ways import Way
 from scheduler.forms import ReasonForm
 from scheduler.models import Change, Plan, Window
 from scheduler.queries import (
@@ -31,6 +33,7 @@ from scheduler.services.backports import refusal_to_book
 from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, page
 from scheduler.views.plan_pages import PlanPage, StepRow, numbers_in
 from scheduler.views.reading import backports_in, changes_named
+from scheduler.views.ways import ways_in
 
 PAGE = "scheduler/windows/detail.html"
 _LEFT_THE_QUEUE = "Since the lock it lost its approval or left the window."
@@ -48,7 +51,8 @@ def show(
     """Answer with the window as it is now, whole or as the partial that htmx swaps in."""
     now = timezone.now()
     plan = newest_plan(window)
-    shown = plan_page(window, plan, reader=request.user.username)
+    ways = ways_in(window, plan, now)
+    shown = plan_page(window, plan, reader=request.user.username, ways=ways)
     actor = actor_of(request.user)
     numbers = window.numbers
     is_over = window.is_over(now)
@@ -76,7 +80,9 @@ def show(
     return page(request, PAGE, context, partial="window", refusal=refusal)
 
 
-def plan_page(window: Window, plan: Plan | None, *, reader: str = "") -> PlanPage:
+def plan_page(
+    window: Window, plan: Plan | None, *, reader: str = "", ways: Mapping[int, Way] | None = None
+) -> PlanPage:
     """Return the plan of a window, ready to be shown."""
     result = plan.result if plan else {}
     return PlanPage(
@@ -85,6 +91,8 @@ def plan_page(window: Window, plan: Plan | None, *, reader: str = "") -> PlanPag
         backports=backports_in([window]).get(window.pk, {}),
         reader=reader,
         said=plan.document.get("statements", ()) if plan else (),
+        schedule=plan.document["train"]["schedule"] if plan else (),
+        ways=ways or {},
     )
 
 
@@ -94,7 +102,7 @@ def fallen_since_lock(window: Window, shown: PlanPage, now: datetime) -> dict[in
     A backport whose approval ended, that was withdrawn, declined or sent elsewhere after the lock,
     or that the train has left behind, takes along what needs it. Nothing is put in another order.
     """
-    if not window.is_locked or window.is_over(now):
+    if not window.is_locked:
         return {}
     entries = [entry for row in shown.steps for entry in row.entries]
     lost = {
@@ -105,7 +113,7 @@ def fallen_since_lock(window: Window, shown: PlanPage, now: datetime) -> dict[in
     rows = [entry.backport.change for entry in entries if entry.backport is not None]
     left_behind = stopped_by_the_train(
         [row.number for row in rows],
-        related_changes(rows, ()),
+        related_changes(rows, (), with_diff=False),
         production_at(window.planned_at(now)),
     )
     return falling((_step(row) for row in shown.steps), left_behind | lost)

@@ -202,7 +202,7 @@ class _Search:
                 newer = {b for one in problem.branches for b in production.newer_branches(one)}
                 wanted = ({*problem.branches} | newer) - problem.target.branches
                 lacking.setdefault(problem.target.number, set()).update(wanted)
-        picks = []
+        picks: list[Change] = []
         following = max(change.number for change in self.given.changes) + 1
         for number, branches in lacking.items():
             for branch in sorted(branches):
