@@ -305,7 +305,9 @@ def resume_train(*, version: TrainVersion, by: User, state: str | None = None) -
 
 
 @transaction.atomic
-def import_versions(*, served: Mapping[str, str], by: User | None, source: str) -> int:
+def import_versions(
+    *, served: Mapping[str, str], by: User | None, source: str, state: str | None = None
+) -> int:
     """Note which version serves each group, as a file of the deploy host says.
 
     A version that is not known yet is added, and counts as checked out. What is as it was is left
@@ -315,12 +317,14 @@ def import_versions(*, served: Mapping[str, str], by: User | None, source: str) 
         served: group to version.
         by: who; None for the clock.
         source: where that is from, for the log.
+        state: `state_of_train` when the page was shown; None where there was no page.
 
     Returns:
         How many groups moved.
 
     Raises:
         NotPermitted: not a release engineer.
+        OutOfDate: the train moved since the page was shown.
         Refused: something is not the name of a version.
     """
     if by is not None:
@@ -329,6 +333,7 @@ def import_versions(*, served: Mapping[str, str], by: User | None, source: str) 
     if wrong is not None:
         raise Refused(f"{wrong[:40]} is not the name of a version.")
     _take_train()
+    _require_state(state)
     now = timezone.now()
     before = domain.versions_served(moves_before(now), now)
     moved = 0
