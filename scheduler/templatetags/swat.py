@@ -149,6 +149,12 @@ def day_heading(value: date) -> str:
 
 
 @register.filter
+def short_version(name: str) -> str:
+    """Return a version as people say it: `wmf.31` for `1.47.0-wmf.31`; the old ones whole."""
+    return name.rpartition("-")[2]
+
+
+@register.filter
 def at(found: Mapping[Any, Any], key: object) -> object:
     """Return what a mapping holds for a key; "" if it holds nothing."""
     return found.get(key, "")

@@ -23,7 +23,7 @@ from scheduler.views.reading import newest_plans
 
 DAY = timedelta(days=1)
 WEEK = 7  # days
-FRIDAY = 4
+SHOWN_DAYS = 1 + WEEK
 USUAL_GROUPS = ("group0", "group1", "group2")
 # How much is looked at, the newest first: a board is for what happens now.
 MERGED_LOOKED_AT, WAITING_LOOKED_AT, LIVE_LOOKED_AT, CONFIG_LOOKED_AT = 200, 200, 300, 200
@@ -102,6 +102,11 @@ class VersionCard:
     waits: tuple[Waiting, ...]
     older: tuple[tuple[str, str, int], ...] = ()
 
+    @property
+    def is_rolling(self) -> bool:
+        """Whether some group is still to move to it."""
+        return any(row.state in {"planned", "overdue", "held", "frozen"} for row in self.promotions)
+
 
 @dataclass(frozen=True, slots=True)
 class Broken:
@@ -168,26 +173,21 @@ class Board:
         names = [one.name for one in self.versions]
         return names.index(version) % TONES if version in names else 0
 
-    @cached_property
-    def first_day(self) -> date:
-        """The Monday of the week that is shown: from Friday on the next one."""
-        today = self.now.astimezone(UTC).date()
-        monday = today - today.weekday() * DAY
-        return monday + WEEK * DAY if today.weekday() >= FRIDAY else monday
+    @property
+    def days(self) -> tuple[date, ...]:
+        """The days that are shown: from yesterday on, a week ahead."""
+        yesterday = self.now.astimezone(UTC).date() - DAY
+        return tuple(yesterday + day * DAY for day in range(SHOWN_DAYS))
 
     @cached_property
     def week(self) -> tuple[GroupRow, ...]:
         """Each group over the week."""
         return tuple(self._group_row(group) for group in self.groups)
 
-    @property
-    def days(self) -> tuple[date, ...]:
-        """The days of the week that is shown."""
-        return tuple(self.first_day + day * DAY for day in range(WEEK))
-
     def _group_row(self, group: str) -> GroupRow:
-        start = datetime.combine(self.first_day, datetime.min.time(), UTC)
-        spans = domain.spans(group, self.moves, self.production, (start, start + WEEK * DAY))
+        start = datetime.combine(self.days[0], datetime.min.time(), UTC)
+        end = start + SHOWN_DAYS * DAY
+        spans = domain.spans(group, self.moves, self.production, (start, end))
         marks: list[tuple[date, tuple[Mark, ...]]] = []
         for day in self.days:
             begins = datetime.combine(day, datetime.min.time(), UTC)
