@@ -115,7 +115,7 @@ class Entry:
     objections: tuple[Objection, ...] = ()
     placement: Placement | None = None
     mine: bool = False
-    way: Way | None = None
+    ways: tuple[Way, ...] = ()
 
     @property
     def blocking(self) -> tuple[Objection, ...]:
@@ -205,7 +205,7 @@ class PlanPage:
     reader: str = ""
     said: Sequence[Mapping[str, Any]] = ()
     schedule: Sequence[Mapping[str, Any]] = ()
-    ways: Mapping[int, Way] = field(default_factory=dict)
+    ways: Mapping[int, tuple[Way, ...]] = field(default_factory=dict)
 
     @cached_property
     def objections(self) -> dict[int, tuple[Objection, ...]]:
@@ -260,7 +260,7 @@ class PlanPage:
             backport=backport,
             objections=self.objections.get(number, ()),
             placement=self.placements.get(number),
-            way=self.ways.get(number),
+            ways=self.ways.get(number, ()),
             mine=bool(
                 self.reader
                 and (

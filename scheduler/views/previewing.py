@@ -124,7 +124,7 @@ class ChangeCard:
     address: str
     age: str
     objections: tuple[Objection, ...]
-    way: Way | None
+    ways: tuple[Way, ...]
     outcome: Outcome | None
     offers: tuple[Offer, ...]
     undone_without: tuple[Offer, ...]
@@ -310,7 +310,7 @@ class _Planning:
         )
 
     def shown(
-        self, facts: PlanInput, plan: Plan, ways: Mapping[int, Way] | None = None
+        self, facts: PlanInput, plan: Plan, ways: Mapping[int, tuple[Way, ...]] | None = None
     ) -> PlanPage:
         """Return a plan as pages show it."""
         return PlanPage(
@@ -357,7 +357,7 @@ class _Planning:
             address=_address(one.change, number),
             age=_age(one.told_at, self.now),
             objections=_objections(number, shown) if shown and one.change else (),
-            way=shown.ways.get(number) if shown else None,
+            ways=shown.ways.get(number, ()) if shown else (),
             outcome=(outcomes or {}).get(number),
             offers=offers,
             undone_without=tuple(

@@ -16,7 +16,7 @@ from scheduler.views.reading import changes_named, newest_plans
 LOOKED_AHEAD = 12  # windows: three days of the usual week
 
 
-def ways_in(window: Window, plan: Plan | None, now: datetime) -> Mapping[int, Way]:
+def ways_in(window: Window, plan: Plan | None, now: datetime) -> Mapping[int, tuple[Way, ...]]:
     """Return the cheapest way of everything that does not go in a window, by change number.
 
     A constant number of queries; none where everything goes, or nothing can change any more.
@@ -33,7 +33,7 @@ def ways_in(window: Window, plan: Plan | None, now: datetime) -> Mapping[int, Wa
 
 
 @lru_cache(maxsize=256)
-def _found(pk: int, fingerprint: str, later: tuple[Later, ...]) -> Mapping[int, Way]:
+def _found(pk: int, fingerprint: str, later: tuple[Later, ...]) -> Mapping[int, tuple[Way, ...]]:
     """Return what is found by planning again and again; a plan is never another than it was.
 
     The fingerprint is part of what is remembered: it says what the plan was made from.

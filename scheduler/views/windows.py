@@ -81,7 +81,11 @@ def show(
 
 
 def plan_page(
-    window: Window, plan: Plan | None, *, reader: str = "", ways: Mapping[int, Way] | None = None
+    window: Window,
+    plan: Plan | None,
+    *,
+    reader: str = "",
+    ways: Mapping[int, tuple[Way, ...]] | None = None,
 ) -> PlanPage:
     """Return the plan of a window, ready to be shown."""
     result = plan.result if plan else {}

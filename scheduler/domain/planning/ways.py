@@ -4,7 +4,7 @@ Nothing is guessed: each thing that might do is done in the facts, and the windo
 """
 
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -69,7 +69,7 @@ class Later:
 
 def ways_into_queue(
     given: PlanInput, later: Sequence[Later] = (), *, only: Collection[int] | None = None
-) -> dict[int, Way]:
+) -> dict[int, tuple[Way, ...]]:
     """Return the cheapest way for each backport that does not go, by its change's number.
 
     Args:
@@ -78,15 +78,16 @@ def ways_into_queue(
         only: the changes to look at; None for all.
 
     Returns:
-        Nothing for those that no single thing brings into a queue.
+        The cheapest first; where that is a cherry-pick, the first window that does without one
+        stands beside it. Nothing for what no single thing brings into a queue.
     """
     plan = plan_window(given)
     found = {}
     for elsewhere in plan.elsewhere:
         if only is None or elsewhere.change in only:
-            way = _Search(given, plan, elsewhere.change).cheapest(later)
-            if way is not None:
-                found[elsewhere.change] = way
+            ways = tuple(_Search(given, plan, elsewhere.change).ways(later))
+            if ways:
+                found[elsewhere.change] = ways
     return found
 
 
@@ -107,8 +108,17 @@ class _Search:
         self.rules = {one.rule for one in self.keeping}
         self.given = self._with(given, replace(self.own, approved=True))
 
-    def cheapest(self, later: Sequence[Later]) -> Way | None:
-        for kind, deed, given in (*self._things(), *self._later(later)):
+    def ways(self, later: Sequence[Later]) -> Iterator[Way]:
+        way = self._first(self._things())
+        if way is not None:
+            yield way
+        if way is None or way.kind is WayKind.CHERRY_PICK:
+            other = self._first(self._later(later))
+            if other is not None:
+                yield other
+
+    def _first(self, things: Iterable[tuple[WayKind, str, PlanInput]]) -> Way | None:
+        for kind, deed, given in things:
             starts = self._start_in(given)
             if starts is not None:
                 also = not self.own.approved and kind is not WayKind.APPROVE
@@ -148,23 +158,12 @@ class _Search:
         )
 
     def _answered(self) -> tuple[WayKind, str, PlanInput]:
-        """Answer every question about it as the evidence advises; where it does not, unrelated."""
-        asked = [one for one in self.plan.questions if self.number in one.changes]
-        said = []
-        others = []
-        for question in asked:
-            low, high = question.changes
-            others.append(high if low == self.number else low)
-            if question.first is not None:
-                then = high if question.first == low else low
-                said.append(Statement(question.first, then, StatementKind.BEFORE))
-            else:
-                together = question.advice == "together"
-                kind = StatementKind.TOGETHER if together else StatementKind.UNRELATED
-                said.append(Statement(low, high, kind))
-        named = " and ".join(str(other) for other in others)
+        """Answer every question about it: unrelated, which is when it starts the soonest."""
+        asked = [one.changes for one in self.plan.questions if self.number in one.changes]
+        said = [Statement(low, high, StatementKind.UNRELATED) for low, high in asked]
+        others = [str(high if low == self.number else low) for low, high in asked]
         given = replace(self.given, statements=(*self.given.statements, *said))
-        return WayKind.ANSWER, f"say how it belongs together with {named}", given
+        return WayKind.ANSWER, f"say how it belongs together with {' and '.join(others)}", given
 
     def _without_l10n(self) -> Iterator[tuple[WayKind, str, PlanInput]]:
         """Leave the files out that make the localisation cache be built again."""
