@@ -9,13 +9,14 @@ from typing import Any, ClassVar
 from zoneinfo import ZoneInfo, available_timezones
 
 from django import forms
+from django.core.files.uploadedfile import UploadedFile
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.http import QueryDict
 
 from scheduler.adapters.cleaning import visible_line, visible_prose
 from scheduler.domain.backports import Kind, Mark, Urgency
 from scheduler.domain.errors import AmbiguousLocalTime, NoSuchLocalTime
-from scheduler.domain.permissions import Role
+from scheduler.domain.permissions import Role, Scope
 from scheduler.domain.policy.rules import RULES_BY_ID
 from scheduler.domain.windows import FreezeScope, Recurrence, WindowKind, moment_of, moments_of
 from scheduler.models import User, Window
@@ -27,6 +28,8 @@ LONGEST = 2000
 LONGEST_REASON = 500
 MOST_NUMBERS, LONGEST_NUMBER = 40, 9
 MOST_TICKS = 100
+LONGEST_FILE = 1_000_000  # characters; the files of a thousand wikis have 50,000
+LOCAL_TIME = "%Y-%m-%dT%H:%M"  # as browsers fill in a time
 TICK = re.compile(r"[0-9]{1,9}:[0-9a-f]{64}")  # key of a backport, and what was shown of it
 
 CRITERIA = (
@@ -852,3 +855,80 @@ class FreezeForm(LocalTimesForm):
 def grade_of(scope: FreezeScope) -> str:
     """Return what a freeze stops, in words."""
     return _GRADES[scope]
+
+
+class TokenForm(forms.Form):
+    """A token of the API."""
+
+    name = LineField(label="What it is for", help_text="Such as: train bot.", max_length=60)
+    scope = forms.TypedChoiceField(
+        label="What it opens",
+        choices=[(scope.value, f"the {scope.value}") for scope in Scope],
+        coerce=Scope,
+        initial=Scope.TRAIN.value,
+    )
+
+
+class SeveralFiles(forms.ClearableFileInput):
+    """A field to choose any number of files in."""
+
+    allow_multiple_selected = True
+
+
+class FilesField(forms.FileField):
+    """Any number of files."""
+
+    widget = SeveralFiles
+
+    def clean(self, data: Any, initial: Any = None) -> list[UploadedFile]:  # noqa: ANN401
+        """Return the files that were chosen; none is fine."""
+        one = super().clean
+        return [one(file, initial) for file in data or ()]
+
+
+class VersionForm(forms.Form):
+    """A version of the train: when it is cut, and when each group moves to it; UTC."""
+
+    name = LineField(label="Version", help_text="Such as: 1.47.0-wmf.31", max_length=64)
+    cut = forms.DateTimeField(
+        label="Branch cut (UTC)",
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=LOCAL_TIME),
+    )
+
+    def __init__(self, *args: Any, groups: Iterable[str], **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **kwargs)
+        self.groups = tuple(groups)
+        for number, group in enumerate(self.groups):
+            self.fields[f"group_{number}"] = forms.DateTimeField(
+                label=f"{group} moves to it (UTC)",
+                required=False,
+                widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=LOCAL_TIME),
+            )
+
+    @property
+    def promotions(self) -> dict[str, datetime]:
+        """When each group moves to it, of those that were given a time."""
+        given = ((group, self.cleaned_data[f"group_{n}"]) for n, group in enumerate(self.groups))
+        return {group: at for group, at in given if at is not None}
+
+
+class TrainFilesForm(forms.Form):
+    """`wikiversions.json` and the lists of the groups, pasted or uploaded."""
+
+    wikiversions = forms.CharField(
+        label="wikiversions.json",
+        help_text='Such as: {"enwiki": "php-1.47.0-wmf.31"}',
+        required=False,
+        max_length=LONGEST_FILE,
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
+    )
+    wikiversions_file = forms.FileField(label="The same as a file", required=False)
+    groups = forms.CharField(
+        label="Groups, as a JSON object of lists",
+        help_text='Such as: {"group0": ["testwiki", "mediawikiwiki"]}',
+        required=False,
+        max_length=LONGEST_FILE,
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
+    )
+    lists = FilesField(label="Or their lists: group0.dblist, …", required=False)

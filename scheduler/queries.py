@@ -146,14 +146,21 @@ def last_places(window: Window) -> dict[int, int]:
     return dict(members.values_list("backport", "step__position"))
 
 
-def related_changes(requested: Iterable[Change], statements: Iterable[Said]) -> ChangeSet:
+def related_changes(
+    requested: Iterable[Change], statements: Iterable[Said], *, with_diff: bool = True
+) -> ChangeSet:
     """Return the requested changes and all stored ones that the rules may have to look at.
 
     Those are siblings, what `Depends-On` footers and statements name, relation chains below, and
     all that of those in turn; and whatever is merged but known not to be deployed. Only requested
     changes have their diff: nobody compares the others, and diffs are long.
+
+    Args:
+        requested: those that are asked for.
+        statements: what people said.
+        with_diff: whether anybody compares the requested ones; if not, rows may lack their diff.
     """
-    related = {change.number: change.to_domain() for change in requested}
+    related = {change.number: change.to_domain(with_diff=with_diff) for change in requested}
     known = Change.objects.filter(fetched_at__isnull=False).defer("diff")
     stated = {number for said in statements for number in (said.first, said.then)}
     wanted = Q(number__in=stated) | Q(status=ChangeStatus.MERGED.value, deployed=False)

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from scheduler.api import calendar as calendar_api
+from scheduler.api import train as train_api
 from scheduler.views import (
     accounts,
     amending,
@@ -26,6 +27,8 @@ from scheduler.views import (
     reviews,
     second_factor,
     series,
+    tokens,
+    train,
     window_acts,
     windows,
 )
@@ -76,6 +79,8 @@ urlpatterns = [
     path("people/<int:pk>/names/remove", people.remove_name, name="person-remove-name"),
     path("mail/", mail.mail, name="mail"),
     path("mail/<int:pk>/try", mail.try_now, name="mail-try"),
+    path("people/<int:pk>/tokens", tokens.make, name="token-make"),
+    path("people/tokens/<int:pk>/revoke", tokens.revoke, name="token-revoke"),
     path("backports/new", booking.new, name="backport-new"),
     path("backports/preview", booking.preview, name="backport-preview"),
     path("backports/drafts", drafts.save, name="draft-save"),
@@ -119,8 +124,22 @@ urlpatterns = [
     path("windows/<int:pk>/unlock", windows.unlock, name="window-unlock"),
     path("windows/<int:pk>/checklist", windows.checklist, name="window-checklist"),
     path("windows/<int:pk>/plan.json", windows.document, name="window-document"),
+    path("train", train.board, name="train"),
+    path("train/plan", train.plan, name="train-plan"),
+    path("train/plan/<int:pk>", train.plan, name="train-plan-again"),
+    path("train/import", train.read_files, name="train-import"),
+    path("train/<int:pk>/<slug:slug>", train.deed, name="train-deed"),
     path("policy", policy.policy, name="policy"),
     path("healthz", health.healthz, name="healthz"),
+    path("api/train", train_api.state, name="api-train"),
+    path("api/train/versions", train_api.plan, name="api-train-plan"),
+    path("api/train/promotions", train_api.promote, name="api-train-promote"),
+    path("api/train/rollbacks", train_api.roll_back, name="api-train-roll-back"),
+    path("api/train/holds", train_api.hold, name="api-train-hold"),
+    path("api/train/resumptions", train_api.resume, name="api-train-resume"),
+    path("api/train/check-outs", train_api.check_out, name="api-train-check-out"),
+    path("api/train/removals", train_api.remove, name="api-train-remove"),
+    path("api/train/wikiversions", train_api.wikiversions, name="api-train-wikiversions"),
     # Names that allauth asks for; the first of two paths that are alike is the one that answers.
     path("sign-in", accounts.sign_in, name="account_login"),
     path("profile", profile.profile, name="mfa_index"),

@@ -1,1 +1,1 @@
-"""The HTTP API: JSON in, JSON out, one module per noun."""
+"""The HTTP API, one module per noun: JSON in, JSON out, for bots and people's scripts."""

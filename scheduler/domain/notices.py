@@ -87,6 +87,8 @@ CIRCLES: Mapping[str, tuple[Circle, ...]] = {
             "person.reset-second-factor",
             "person.add-name",
             "person.remove-name",
+            "person.make-token",
+            "person.revoke-token",
         ),
         (Circle.ACCOUNT,),
     ),

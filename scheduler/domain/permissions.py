@@ -76,8 +76,15 @@ class Act(StrEnum):
     CONFIRM_EMERGENCY = "confirm-emergency"
     MANAGE_CALENDAR = "manage-calendar"
     MANAGE_TRAIN = "manage-train"
+    MANAGE_TOKENS = "manage-tokens"
     MANAGE_PEOPLE = "manage-people"
     LOOK_AFTER_MAIL = "look-after-mail"
+
+
+class Scope(StrEnum):
+    """What a token of the API is for. It opens no more than its owner may do."""
+
+    TRAIN = "train"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +167,13 @@ PERMITS: Mapping[Act, Permit] = {
     Act.CONFIRM_EMERGENCY: Permit(frozenset(EMERGENCY_ROLES), unless=_OWN_WORK),
     Act.MANAGE_CALENDAR: Permit(frozenset({Role.RELEASE_ENGINEER})),
     Act.MANAGE_TRAIN: Permit(frozenset({Role.RELEASE_ENGINEER})),
+    Act.MANAGE_TOKENS: Permit(frozenset({Role.RELEASE_ENGINEER})),
     Act.MANAGE_PEOPLE: Permit(frozenset({Role.RELEASE_ENGINEER})),
     Act.LOOK_AFTER_MAIL: Permit(frozenset({Role.RELEASE_ENGINEER})),
+}
+
+SCOPES: Mapping[Scope, frozenset[Act]] = {
+    Scope.TRAIN: frozenset({Act.MANAGE_TRAIN}),
 }
 
 _DEEDS: Mapping[Act, str] = {
@@ -191,6 +203,7 @@ _DEEDS: Mapping[Act, str] = {
     Act.CONFIRM_EMERGENCY: "confirm an emergency window",
     Act.MANAGE_CALENDAR: "change the calendar",
     Act.MANAGE_TRAIN: "move the train",
+    Act.MANAGE_TOKENS: "make or revoke tokens",
     Act.MANAGE_PEOPLE: "manage people",
     Act.LOOK_AFTER_MAIL: "look after the mail",
 }
@@ -256,6 +269,16 @@ def require(actor: Actor, act: Act, relations: frozenset[Relation] = frozenset()
         f"Only {_who_may(act)} may {_DEEDS[act]}; "
         f"you are signed in as {actor.username}, {held or 'without a role'}."
     )
+
+
+def require_scope(scope: Scope, act: Act) -> None:
+    """Let a token be used for an act, or refuse it; what its owner may is asked besides.
+
+    Raises:
+        NotPermitted: that is not what the token is for.
+    """
+    if act not in SCOPES[scope]:
+        raise NotPermitted(f"This token is for the {scope.value}: it may not {_DEEDS[act]}.")
 
 
 def _who_may(act: Act) -> str:

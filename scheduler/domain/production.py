@@ -154,6 +154,10 @@ class Production:
         ]
         return Production(checked_out, live, tuple(one for one in coming if one.promotions))
 
+    def with_group(self, group: str, version: str) -> "Production":
+        """Return what is where once a group is served by another version."""
+        return Production(self.checked_out, {**self.live, group: version}, self.schedule)
+
     def groups_served(self, branch: str) -> tuple[str, ...]:
         """Return the groups that a branch serves now, by name."""
         return self._groups_by_branch.get(branch, ())

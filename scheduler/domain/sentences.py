@@ -255,6 +255,8 @@ _WORDED: Mapping[str, Callable[[Payload], str]] = {
     "person.reset-second-factor": _person("removed the second factor of {}"),
     "person.add-name": _person("noted that {name} is {}, too"),
     "person.remove-name": _person("noted that {name} is not {}"),
+    "person.make-token": _person("made the token “{name}” for the account {}"),
+    "person.revoke-token": _person("revoked the token “{name}” of the account {}"),
     "question.answer": _answer,
     "window.lock": _lock,
     "window.add": _add_window,

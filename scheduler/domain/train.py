@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from scheduler.domain.changes import Change
+from scheduler.domain.changes import Change, release_branch
 from scheduler.domain.production import Arrival, Production, ScheduledVersion
 from scheduler.domain.windows import Freeze, FreezeScope
 
@@ -91,6 +91,12 @@ class Version:
             and self.checked_out_from <= moment
             and (self.checked_out_until is None or self.checked_out_until > moment)
         )
+
+    def is_to_be_cut(self, moment: datetime) -> bool:
+        """Return whether, at a moment, its branch is still to be cut."""
+        if self.checked_out_from is not None and self.checked_out_from <= moment:
+            return False
+        return self.cut is None or self.cut > moment
 
     def is_held(self, moment: datetime) -> bool:
         """Return whether the train is held at this version at a moment."""
@@ -273,7 +279,12 @@ def is_later(before: datetime | None, after: datetime | None, by: timedelta) -> 
 
 @dataclass(frozen=True, slots=True)
 class Undoing:
-    """A change that production has now and that a version to come lacks."""
+    """A change that production has now and that versions to come lack.
+
+    Attributes:
+        change: its number.
+        branches: those of the versions that lack it, in order; some may not be cut yet.
+    """
 
     change: int
     branches: tuple[str, ...]
@@ -284,7 +295,10 @@ def undone_by_the_train(
     siblings: Mapping[int, Sequence[Change]],
     production: Production,
 ) -> tuple[Undoing, ...]:
-    """Return the merged backports on live branches that newer checked-out versions lack.
+    """Return the merged backports on live branches that the versions to come lack.
+
+    Those are newer versions that are checked out, and, for what is not merged on the main branch,
+    every version that is still to be cut from it.
 
     Args:
         changes: what to look at.
@@ -292,10 +306,42 @@ def undone_by_the_train(
         production: what is where.
     """
     live = set(production.live_branches)
+    uncut = tuple(
+        branch
+        for branch in (release_branch(one.version) for one in production.schedule)
+        if branch not in production.checked_out_branches
+    )
     found = []
     for change in changes:
         if change.is_code and change.is_merged and change.branch in live:
-            lacking = production.lacking(change, siblings[change.number], ())
+            family = siblings[change.number]
+            lacking = production.lacking(change, family, ())
+            if not any(one.is_merged and one.is_on_main for one in family):
+                lacking += uncut
             if lacking:
                 found.append(Undoing(change.number, lacking))
     return tuple(found)
+
+
+def carried(
+    changes: Iterable[Change], versions: Iterable[Version], now: datetime
+) -> dict[str, tuple[int, ...]]:
+    """Return which changes each version is the first to carry, by its name.
+
+    A change rides the oldest version whose branch has it; where none has it and it is merged on
+    the main branch, the oldest one that is not cut yet.
+
+    Args:
+        changes: what to look at, in the order in which it is told.
+        versions: oldest first.
+        now: UTC.
+    """
+    known = tuple(versions)
+    riding: dict[str, list[int]] = {}
+    for change in changes:
+        has = [one for one in known if release_branch(one.name) in change.branches]
+        if not has and change.is_merged and change.is_on_main:
+            has = [one for one in known if one.is_to_be_cut(now)]
+        if has:
+            riding.setdefault(has[0].name, []).append(change.number)
+    return {name: tuple(numbers) for name, numbers in riding.items()}

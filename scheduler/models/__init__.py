@@ -10,12 +10,14 @@ from scheduler.models.limits import Bucket
 from scheduler.models.plans import Plan, PlanStep, PlanStepMember
 from scheduler.models.reviews import Acknowledgement, Override, Review
 from scheduler.models.statements import Question, Statement
+from scheduler.models.tokens import ApiToken
 from scheduler.models.train import GroupMove, Promotion, TrainVersion
 from scheduler.models.users import OtherName, User
 from scheduler.models.windows import EmergencyConfirmation, Freeze, Window, WindowSeries
 
 __all__ = [
     "Acknowledgement",
+    "ApiToken",
     "Backport",
     "Bucket",
     "Change",

@@ -13,17 +13,27 @@ from scheduler.domain import train as domain
 from scheduler.domain.errors import OutOfDate, Refused
 from scheduler.domain.lifecycle import Action, Status
 from scheduler.domain.permissions import Act, require
+from scheduler.domain.policy.findings import Place
+from scheduler.domain.production import Production
 from scheduler.models import (
     Backport,
     EventHead,
     GroupMove,
+    Plan,
     Promotion,
     TrainVersion,
     User,
     Window,
 )
-from scheduler.queries import OPEN_STATUSES, moves_before, production_at, related_changes
+from scheduler.queries import (
+    OPEN_STATUSES,
+    moves_before,
+    newest_plan,
+    production_at,
+    related_changes,
+)
 from scheduler.services.events import record
+from scheduler.services.fingerprints import digest
 from scheduler.services.plans import replan_window, take_turn
 
 # An arrival that moves back by less than this is not worth a mail.
@@ -42,18 +52,24 @@ class VersionFacts:
 def state_of_train() -> str:
     """Return what a page of the train was made from: a form that posts another state is stale."""
     newest = GroupMove.objects.aggregate(Max("pk"))["pk__max"] or 0
-    held = TrainVersion.objects.filter(held_at__isnull=False).order_by("pk").values_list("pk")
-    return f"{newest}:{','.join(str(pk) for (pk,) in held)}"
+    versions = TrainVersion.objects.order_by("pk").values_list(
+        "pk", "cut_at", "checked_out_from", "checked_out_until", "held_at", "hold_reason"
+    )
+    planned = Promotion.objects.order_by("pk").values_list("version", "group", "at", "done_at")
+    rows = {"versions": versions, "planned": planned}
+    told = {name: [[str(value) for value in row] for row in some] for name, some in rows.items()}
+    return digest({"newest": newest, **told})
 
 
 @transaction.atomic
-def plan_version(*, facts: VersionFacts, by: User) -> TrainVersion:
+def plan_version(*, facts: VersionFacts, by: User, state: str | None = None) -> TrainVersion:
     """Add a version of the train, or change what is planned for it. One event is logged.
 
     What was done already stays as it is.
 
     Raises:
         NotPermitted: not a release engineer.
+        OutOfDate: the train moved since the page was shown, whose `state` this is.
         Refused: its name is none, or a group moves before the branch is cut.
     """
     require(actor_of(by), Act.MANAGE_TRAIN)
@@ -63,6 +79,7 @@ def plan_version(*, facts: VersionFacts, by: User) -> TrainVersion:
     if late:
         raise Refused(f"{late[0]} would move to it before its branch is cut.")
     _take_train()
+    _require_state(state)
     now = timezone.now()
     version = _version_named(facts.name)
     TrainVersion.objects.filter(pk=version.pk).update(cut_at=facts.cut)
@@ -82,15 +99,17 @@ def plan_version(*, facts: VersionFacts, by: User) -> TrainVersion:
 
 
 @transaction.atomic
-def check_out(*, version: TrainVersion, by: User) -> TrainVersion:
+def check_out(*, version: TrainVersion, by: User, state: str | None = None) -> TrainVersion:
     """Note that a version is on the deploy host. One event is logged.
 
     Raises:
         NotPermitted: not a release engineer.
+        OutOfDate: the train moved since the page was shown, whose `state` this is.
         Refused: it is there already.
     """
     require(actor_of(by), Act.MANAGE_TRAIN)
     _take_train()
+    _require_state(state)
     version.refresh_from_db()
     now = timezone.now()
     if version.to_domain().is_checked_out(now):
@@ -107,15 +126,17 @@ def _check_out(version: TrainVersion, at: datetime) -> None:
 
 
 @transaction.atomic
-def remove_version(*, version: TrainVersion, by: User) -> TrainVersion:
+def remove_version(*, version: TrainVersion, by: User, state: str | None = None) -> TrainVersion:
     """Note that a version has left the deploy host. One event is logged.
 
     Raises:
         NotPermitted: not a release engineer.
+        OutOfDate: the train moved since the page was shown, whose `state` this is.
         Refused: it is not there, or serves a group.
     """
     require(actor_of(by), Act.MANAGE_TRAIN)
     _take_train()
+    _require_state(state)
     version.refresh_from_db()
     now = timezone.now()
     if not version.to_domain().is_checked_out(now):
@@ -231,17 +252,21 @@ def _told(move: GroupMove, before: str) -> dict[str, object]:
 
 
 @transaction.atomic
-def hold_train(*, version: TrainVersion, by: User, reason: str) -> TrainVersion:
+def hold_train(
+    *, version: TrainVersion, by: User, reason: str, state: str | None = None
+) -> TrainVersion:
     """Hold the train at a version: nobody can say when it goes on. One event is logged.
 
     Raises:
         NotPermitted: not a release engineer.
+        OutOfDate: the train moved since the page was shown, whose `state` this is.
         Refused: it is held already, or no reason.
     """
     require(actor_of(by), Act.MANAGE_TRAIN)
     if not reason.strip():
         raise Refused("Say what blocks it, in a sentence.")
     _take_train()
+    _require_state(state)
     now = timezone.now()
     running = TrainVersion.objects.filter(pk=version.pk, held_at__isnull=True)
     if running.update(held_at=now, hold_reason=reason.strip()[:300]) != 1:
@@ -258,15 +283,17 @@ def hold_train(*, version: TrainVersion, by: User, reason: str) -> TrainVersion:
 
 
 @transaction.atomic
-def resume_train(*, version: TrainVersion, by: User) -> TrainVersion:
+def resume_train(*, version: TrainVersion, by: User, state: str | None = None) -> TrainVersion:
     """Let the train go on from a version. One event is logged.
 
     Raises:
         NotPermitted: not a release engineer.
+        OutOfDate: the train moved since the page was shown, whose `state` this is.
         Refused: it is not held.
     """
     require(actor_of(by), Act.MANAGE_TRAIN)
     _take_train()
+    _require_state(state)
     now = timezone.now()
     held = TrainVersion.objects.filter(pk=version.pk, held_at__isnull=False)
     if held.update(held_at=None, hold_reason="") != 1:
@@ -278,7 +305,9 @@ def resume_train(*, version: TrainVersion, by: User) -> TrainVersion:
 
 
 @transaction.atomic
-def import_versions(*, served: Mapping[str, str], by: User | None, source: str) -> int:
+def import_versions(
+    *, served: Mapping[str, str], by: User | None, source: str, state: str | None = None
+) -> int:
     """Note which version serves each group, as a file of the deploy host says.
 
     A version that is not known yet is added, and counts as checked out. What is as it was is left
@@ -288,12 +317,14 @@ def import_versions(*, served: Mapping[str, str], by: User | None, source: str) 
         served: group to version.
         by: who; None for the clock.
         source: where that is from, for the log.
+        state: `state_of_train` when the page was shown; None where there was no page.
 
     Returns:
         How many groups moved.
 
     Raises:
         NotPermitted: not a release engineer.
+        OutOfDate: the train moved since the page was shown.
         Refused: something is not the name of a version.
     """
     if by is not None:
@@ -302,6 +333,7 @@ def import_versions(*, served: Mapping[str, str], by: User | None, source: str) 
     if wrong is not None:
         raise Refused(f"{wrong[:40]} is not the name of a version.")
     _take_train()
+    _require_state(state)
     now = timezone.now()
     before = domain.versions_served(moves_before(now), now)
     moved = 0
@@ -370,8 +402,9 @@ def _concerned_windows() -> Sequence[Window]:
     return list((coming | left).distinct().order_by("pk"))
 
 
-def _require_state(state: str) -> None:
-    if state != state_of_train():
+def _require_state(state: str | None) -> None:
+    """Refuse what was decided on a page that is out of date; None: there was no page."""
+    if state is not None and state != state_of_train():
         raise OutOfDate("The train moved since you opened this page; read it again.")
 
 
@@ -388,31 +421,64 @@ def follow_the_train(*, now: datetime) -> None:
 
 def _follow(now: datetime) -> None:
     left = Backport.objects.filter(status=Status.TRAIN.value, change__fetched_at__isnull=False)
-    waiting = list(left.select_related("change", "window", "requester").order_by("pk"))
+    rows = left.select_related("change", "window", "requester").defer("change__diff")
+    waiting = list(rows.order_by("pk"))
     production = production_at(now)
-    known = related_changes((one.change for one in waiting), ())
+    known = related_changes((one.change for one in waiting), (), with_diff=False)
     for backport in waiting:
         change = known[backport.change.number]
         ride = domain.ride_of(change, known.siblings(change), production, now)
         if ride.has_arrived:
-            _arrive(backport, now)
+            _arrive(backport, production, now)
         else:
             _note_arrival(backport, ride, now)
     coming = Window.objects.filter(
         end__gt=now, as_of__isnull=True, backports__status__in=OPEN_STATUSES
     )
     for window in coming.distinct().order_by("pk"):
-        replan_window(window=window, now=now)
+        riding = _riding(newest_plan(window))
+        plan = replan_window(window=window, now=now)
+        kept = _riding(plan)
+        freed = {number: ride for number, ride in riding.items() if number not in kept}
+        _tell_better_served(window, freed, now)
 
 
-def _arrive(backport: Backport, at: datetime) -> None:
+def _riding(plan: Plan | None) -> dict[int, tuple[str, str]]:
+    """Return what a plan leaves to the train: number to the version, and when it is there."""
+    rows = plan.result["elsewhere"] if plan is not None else ()
+    return {
+        row["change"]: (row["version"] or "", max((row["arrives"] or {}).values(), default=""))
+        for row in rows
+        if row["place"] == Place.TRAIN.slug
+    }
+
+
+def _tell_better_served(
+    window: Window, riding: Mapping[int, tuple[str, str]], at: datetime
+) -> None:
+    """Tell the people of what a rule sent to the train, and does not any more: a window is open."""
+    asked = window.backports.filter(status__in=OPEN_STATUSES, change__number__in=list(riding))
+    for backport in asked.select_related("change", "requester").order_by("pk"):
+        version, before = riding[backport.change.number]
+        record(
+            kind="backport.train-late",
+            actor=None,
+            window=window,
+            backport=backport,
+            payload={"version": version, "before": before, "after": ""},
+            at=at,
+        )
+
+
+def _arrive(backport: Backport, production: Production, at: datetime) -> None:
     backport.apply(Action.ARRIVE)
+    newest = max(production.live.values(), key=domain.place_of)
     record(
         kind="backport.arrive",
         actor=None,
         window=backport.window,
         backport=backport,
-        payload={"version": backport.rides},
+        payload={"version": backport.rides or newest},
         at=at,
     )
 

@@ -1,5 +1,6 @@
 """How times, places, levels and statuses look: always a sign and a word, never colour alone."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import uuid4
@@ -164,6 +165,18 @@ def day_heading(value: date) -> str:
     """Name a day in full: Monday 26 October, with the year where it is not this one."""
     day = f"{value:%A} {value.day} {value:%B}"
     return day if value.year == timezone.now().year else f"{day} {value.year}"
+
+
+@register.filter
+def short_version(name: str) -> str:
+    """Return a version as people say it: `wmf.31` for `1.47.0-wmf.31`; the old ones whole."""
+    return name.rpartition("-")[2]
+
+
+@register.filter
+def at(found: Mapping[Any, Any], key: object) -> object:
+    """Return what a mapping holds for a key; "" if it holds nothing."""
+    return found.get(key, "")
 
 
 @register.filter

@@ -33,6 +33,7 @@ from scheduler.views.reading import (
     reviews_of,
 )
 from scheduler.views.review_parts import review_parts
+from scheduler.views.ways import ways_in
 from scheduler.views.window_parts import may_do
 from scheduler.views.windows import plan_page
 
@@ -54,7 +55,8 @@ def show(
     backport = get_object_or_404(rows.defer("change__diff"), pk=pk)
     number = backport.change.number
     plan = newest_plan(backport.window)
-    shown = plan_page(backport.window, plan, reader=request.user.username)
+    ways = ways_in(backport.window, plan, timezone.now()) if backport.is_open else {}
+    shown = plan_page(backport.window, plan, reader=request.user.username, ways=ways)
     entry = _entry(backport, shown)
     actor, now = actor_of(request.user), timezone.now()
     status = Status(backport.status)

@@ -9,13 +9,14 @@ from django.conf import settings
 from django.db.models import prefetch_related_objects
 from django.utils import timezone
 
-from scheduler.adapters.plan_document import render
+from scheduler.adapters.plan_document import render, schedule_document
 from scheduler.domain import backports as domain
 from scheduler.domain.changes import Change as Known
 from scheduler.domain.changes import ChangeSet
 from scheduler.domain.dependencies import Dependencies
 from scheduler.domain.planning.plan import Plan, PlanInput
 from scheduler.domain.planning.taken_on import TakenOn, plan_taking_on
+from scheduler.domain.planning.ways import Way, ways_into_queue
 from scheduler.domain.policy.findings import Place
 from scheduler.domain.statements import Statement
 from scheduler.domain.windows import FreezeScope
@@ -143,6 +144,7 @@ class ChangeCard:
     address: str
     age: str
     objections: tuple[Objection, ...]
+    ways: tuple[Way, ...]
     outcome: Outcome | None
     offers: tuple[Offer, ...]
     undone_without: tuple[Offer, ...]
@@ -264,7 +266,8 @@ def preview_of(
         return Preview(cards, (), (), _said(cards, None)), choice
     planning.tick_what_would_be_undone(chosen)
     facts, verdict = planning.plan(chosen, approved=False)
-    shown = planning.shown(facts, verdict)
+    ways = ways_into_queue(planning.plan(chosen, approved=True)[0], only=planning.wished)
+    shown = planning.shown(facts, verdict, ways)
     rows = tuple(
         replace(row, outcomes=planning.outcomes(planning.plan(row.window, approved=True)))
         for row in choice.rows
@@ -340,12 +343,16 @@ class _Planning:
             [one for one in taken_on if one.change not in wished],
         )
 
-    def shown(self, facts: PlanInput, plan: Plan) -> PlanPage:
+    def shown(
+        self, facts: PlanInput, plan: Plan, ways: Mapping[int, tuple[Way, ...]] | None = None
+    ) -> PlanPage:
         """Return a plan as pages show it."""
         return PlanPage(
             result=render(plan),
             changes={change.number: change for change in facts.changes},
             reader=self.reader.username,
+            schedule=schedule_document(facts.production),
+            ways=ways or {},
         )
 
     def outcomes(self, planned: tuple[PlanInput, Plan]) -> tuple[Outcome, ...]:
@@ -384,6 +391,7 @@ class _Planning:
             address=_address(one.change, number),
             age=_age(one.told_at, self.now),
             objections=_objections(number, shown) if shown and one.change else (),
+            ways=shown.ways.get(number, ()) if shown else (),
             outcome=(outcomes or {}).get(number),
             offers=offers,
             undone_without=tuple(

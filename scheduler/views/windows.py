@@ -1,5 +1,8 @@
 """A window: its queue, production after every step, what went elsewhere, the lock, the exports."""
 
+from collections.abc import Mapping
+from datetime import datetime
+
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
@@ -9,24 +12,33 @@ from django.views.decorators.http import require_POST, require_safe
 from scheduler.actors import actor_of
 from scheduler.adapters.plan_document import document_of
 from scheduler.domain.changes import ChangeSet
-from scheduler.domain.checklist.gate import falling
+from scheduler.domain.checklist.gate import falling, stopped_by_the_train
 from scheduler.domain.checklist.steps import Answers, checklist_of
 from scheduler.domain.lifecycle import Status
 from scheduler.domain.permissions import Act, may
 from scheduler.domain.planning.edges import Because
 from scheduler.domain.planning.plan import Step
+from scheduler.domain.planning.ways import Way
 from scheduler.forms import MoveWindowForm, ReasonForm
 from scheduler.models import Change, Plan, Window
-from scheduler.queries import newest_plan, planned_now, unchecked_backports
+from scheduler.queries import (
+    newest_plan,
+    planned_now,
+    production_at,
+    related_changes,
+    unchecked_backports,
+)
 from scheduler.services import windows as services
 from scheduler.services.backports import refusal_to_book
 from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, page
 from scheduler.views.plan_pages import PlanPage, StepRow, numbers_in
 from scheduler.views.reading import backports_in, changes_named
 from scheduler.views.signing_in import recently_authenticated
+from scheduler.views.ways import ways_in
 from scheduler.views.window_parts import window_parts
 
 PAGE = "scheduler/windows/detail.html"
+_LEFT_THE_QUEUE = "Since the lock it lost its approval or left the window."
 
 
 @require_safe
@@ -47,7 +59,8 @@ def show(
     """Answer with the window as it is now, whole or as the partial that htmx swaps in."""
     now = timezone.now()
     plan = newest_plan(window)
-    shown = plan_page(window, plan, reader=request.user.username)
+    ways = ways_in(window, plan, now)
+    shown = plan_page(window, plan, reader=request.user.username, ways=ways)
     actor = actor_of(request.user)
     numbers = window.numbers
     is_over = window.is_over(now)
@@ -56,7 +69,7 @@ def show(
         "section": "calendar",
         "window": window,
         "page": shown,
-        "fallen": fallen_since_lock(window, shown),
+        "fallen": fallen_since_lock(window, shown, now),
         "plan_fingerprint": plan.fingerprint if plan else "",
         "numbers": numbers,
         "window_minutes": int(window.to_domain().minutes),
@@ -78,7 +91,13 @@ def show(
     return page(request, PAGE, context, partial="window", refusal=refusal)
 
 
-def plan_page(window: Window, plan: Plan | None, *, reader: str = "") -> PlanPage:
+def plan_page(
+    window: Window,
+    plan: Plan | None,
+    *,
+    reader: str = "",
+    ways: Mapping[int, tuple[Way, ...]] | None = None,
+) -> PlanPage:
     """Return the plan of a window, ready to be shown."""
     result = plan.result if plan else {}
     now = timezone.now()
@@ -90,24 +109,32 @@ def plan_page(window: Window, plan: Plan | None, *, reader: str = "") -> PlanPag
         said=plan.document.get("statements", ()) if plan else (),
         begins=window.queue_begins(now),
         gone=window.minutes_gone(now),
+        schedule=plan.document["train"]["schedule"] if plan else (),
+        ways=ways or {},
     )
 
 
-def fallen_since_lock(window: Window, shown: PlanPage) -> frozenset[int]:
-    """Return the positions of a locked queue that must not be deployed as they stand.
+def fallen_since_lock(window: Window, shown: PlanPage, now: datetime) -> dict[int, str]:
+    """Return the steps of a locked queue that must not be deployed: position to the reason.
 
-    A backport whose approval ended, or that was withdrawn, declined or sent elsewhere after the
-    lock, takes along what needs it.
+    A backport whose approval ended, that was withdrawn, declined or sent elsewhere after the lock,
+    or that the train has left behind, takes along what needs it. Nothing is put in another order.
     """
     if not window.is_locked:
-        return frozenset()
-    lost = frozenset(
-        entry.number
-        for row in shown.steps
-        for entry in row.entries
+        return {}
+    entries = [entry for row in shown.steps for entry in row.entries]
+    lost = {
+        entry.number: _LEFT_THE_QUEUE
+        for entry in entries
         if entry.backport is None or entry.backport.status != Status.QUEUED.value
+    }
+    rows = [entry.backport.change for entry in entries if entry.backport is not None]
+    left_behind = stopped_by_the_train(
+        [row.number for row in rows],
+        related_changes(rows, (), with_diff=False),
+        production_at(window.planned_at(now)),
     )
-    return falling((_step(row) for row in shown.steps), lost)
+    return falling((_step(row) for row in shown.steps), left_behind | lost)
 
 
 @require_POST
@@ -170,11 +197,11 @@ def checklist(request: PageRequest, pk: int) -> HttpResponse:
         )
         for number, backport in shown.backports.items()
     }
-    fallen = fallen_since_lock(window, shown)
+    fallen = fallen_since_lock(window, shown, timezone.now())
     steps = [
         {
             "row": row,
-            "fallen": row.position in fallen,
+            "fallen": fallen.get(row.position, ""),
             "items": checklist_of(_step(row), changes, answers)
             if row.position not in fallen
             else (),

@@ -40,6 +40,7 @@ book-again        PE    requester  -              over
 confirm-emergency EO    -          own            any
 manage-calendar   E     -          -              any
 manage-train      E     -          -              any
+manage-tokens     E     -          -              any
 manage-people     E     -          -              any
 look-after-mail   E     -          -              any
 """
