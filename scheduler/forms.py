@@ -18,6 +18,7 @@ from scheduler.domain.backports import Kind, Mark, Urgency
 from scheduler.domain.errors import AmbiguousLocalTime, NoSuchLocalTime
 from scheduler.domain.permissions import Role, Scope
 from scheduler.domain.policy.rules import RULES_BY_ID
+from scheduler.domain.statements import OnlyFirst
 from scheduler.domain.windows import FreezeScope, Recurrence, WindowKind, moment_of, moments_of
 from scheduler.models import User, Window
 from scheduler.models.reviews import SHORTEST_REASON
@@ -250,6 +251,11 @@ class BackportForm(BackportAnswersForm):
         """The fields that the preview needs, as a selector."""
         return ",".join(f"[name={name}]" for name in VERDICT_FIELDS)
 
+    @property
+    def in_shown_order(self) -> list[forms.BoundField]:
+        """The fields as the page shows them, the change first."""
+        return [self[name] for name in (*SHOWN_ORDER, "along")]
+
     def focus_first_error(self) -> None:
         """Let the page open at the first answer that needs a second look."""
         if not self.errors:
@@ -330,7 +336,10 @@ class AnswerForm(forms.Form):
     low = forms.IntegerField(min_value=1)
     high = forms.IntegerField(min_value=1)
     answer = forms.ChoiceField(
-        choices=[(word, word) for word in ("a-first", "b-first", "together", "unrelated")]
+        choices=[
+            *((word, word) for word in ("a-first", "b-first", "together", "unrelated")),
+            *((f"{word}:{alone}", "") for word in ("a-first", "b-first") for alone in OnlyFirst),
+        ]
     )
     only_first = forms.ChoiceField(
         choices=[(word, word) for word in ("nothing", "degraded", "outage")], required=False
@@ -339,8 +348,10 @@ class AnswerForm(forms.Form):
     back = LineField(required=False)
 
     def clean(self) -> dict[str, Any]:
-        """An order needs to say what breaks while only the first is live."""
+        """An order needs to say what breaks while only the first is live; one button says both."""
         given = super().clean() or self.cleaned_data
+        answer, _, alone = given.get("answer", "").partition(":")
+        given |= {"answer": answer, "only_first": alone or given.get("only_first", "")}
         if given.get("answer") in {"a-first", "b-first"} and not given.get("only_first"):
             self.add_error(
                 "only_first", "Say what breaks while only the first is live, then which is first."

@@ -11,7 +11,7 @@ from scheduler.domain.changes import CHANGE_ID, ChangeSet, ChangeStatus, is_unre
 from scheduler.domain.changes import Change as Known
 from scheduler.domain.lifecycle import OPEN
 from scheduler.domain.opening import Planned as PlannedWindow
-from scheduler.domain.permissions import EMERGENCY_ROLES
+from scheduler.domain.permissions import EMERGENCY_ROLES, PERMITS, Act
 from scheduler.domain.planning.plan import Plan as Planned
 from scheduler.domain.planning.plan import PlanInput
 from scheduler.domain.planning.taken_on import TakenOn, plan_taking_on
@@ -33,6 +33,7 @@ from scheduler.models import (
     Review,
     Statement,
     TrainVersion,
+    User,
     Window,
 )
 
@@ -286,6 +287,13 @@ def statements_about(changes: Iterable[int]) -> tuple[Said, ...]:
         Q(first__in=keys) | Q(then__in=keys), superseded_at__isnull=True
     ).select_related("first", "then", "by")
     return tuple(row.to_domain() for row in rows.defer("first__diff", "then__diff"))
+
+
+def names_trusted_with(act: Act) -> list[str]:
+    """Return the names of the open accounts that have a role which is enough for an act."""
+    roles = [role.value for role in PERMITS[act].roles]
+    people = User.objects.filter(is_active=True, groups__name__in=roles)
+    return list(people.order_by("username").values_list("username", flat=True).distinct())
 
 
 def newest_plan(window: Window) -> Plan | None:

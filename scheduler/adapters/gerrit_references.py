@@ -1,7 +1,9 @@
 """What people paste to name a change. It is only read: no address that somebody typed is asked."""
 
 import re
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
 
 from scheduler.adapters.cleaning import shortened, visible_line
 from scheduler.adapters.ports import Unreadable
@@ -16,13 +18,15 @@ _ID = r"I[0-9a-fA-F]{7,40}"
 
 _PLAIN = re.compile(
     rf"(?:gerrit:\s*)?(?P<named>{_NUMBER}|{_ID})"
-    rf"|\{{\{{\s*gerrit\s*\|\s*(?P<wiki>{_NUMBER}|{_ID})\s*\}}\}}",
+    rf"|\{{\{{\s*gerrit\s*\|\s*(?P<wiki>{_NUMBER}|{_ID})\s*\}}\}}"
+    rf"|\[\[\s*gerrit:\s*(?P<link>{_NUMBER}|{_ID})\s*(?:\|[^\[\]]*)?\]\]",
     re.ASCII | re.IGNORECASE,
 )
 _ADDRESS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*):(?://)?(?P<rest>.*)", re.ASCII | re.I | re.S)
 # One of a list; white space stands inside where the plain shapes may have some.
 _ONE = re.compile(
-    r"\{\{[^{}]{0,100}\}\}|gerrit:\s{0,9}[^\s,;]+|(?:(?!\{\{)[^\s,;])+|\{+", re.IGNORECASE
+    r"\{\{[^{}]{0,100}\}\}|\[\[[^\[\]]{0,200}\]\]|gerrit:\s{0,9}[^\s,;]+|(?:(?!\{\{)[^\s,;])+|\{+",
+    re.IGNORECASE,
 )
 _SECRET = re.compile(r"//[^/\s]*@")
 _PRINTABLE = re.compile(r"[!-~]*", re.ASCII)
@@ -34,6 +38,11 @@ _WAYS = tuple(
         rf"c/[A-Za-z0-9][A-Za-z0-9._/%-]*/\+/({_NUMBER}){_AFTER_NUMBER}",
         rf"q/(?:change:)?({_ID}|{_NUMBER})/?",
     )
+)
+_STATED = re.compile(
+    rf"/(?:c/(?P<project>[A-Za-z0-9][A-Za-z0-9._/%-]{{0,200}})/\+/)?(?P<number>{_NUMBER})"
+    r"(?:/(?P<patch_set>[0-9]{1,6}))?(?![0-9A-Za-z])",
+    re.ASCII,
 )
 
 
@@ -76,8 +85,8 @@ def reference_of(pasted: str, public_url: str) -> str:
     """Return the change number, or the folded Change-Id, that a pasted text names.
 
     Args:
-        pasted: a number, a Change-Id (7 digits or more), `gerrit:1`, `{{gerrit|1}}`, an address,
-            or the path of one.
+        pasted: a number, a Change-Id (7 digits or more), `gerrit:1`, `{{gerrit|1}}` or
+            `[[gerrit:1]]`, an address with or without its scheme, or the path of one.
         public_url: where people find the review system; no other address is read.
 
     Raises:
@@ -89,17 +98,36 @@ def reference_of(pasted: str, public_url: str) -> str:
     if len(text) > _LONGEST:
         raise Unreadable("That is too long to be the address of one change.")
     if match := _PLAIN.fullmatch(text):
-        return _folded(match["named"] or match["wiki"])
+        return _folded(match["named"] or match["wiki"] or match["link"])
     if any(character.isdigit() and not character.isascii() for character in text):
         raise Unreadable("Write the number of the change with the digits 0 to 9.")
     if match := _ADDRESS.fullmatch(text):
         return _folded(_named_by_address(match["scheme"], match["rest"], public_url))
+    host = urlsplit(public_url).netloc.lower()
+    if text.lower().startswith(f"{host}/"):  # as people type it
+        return _folded(_named_by_path(text[len(host) :], public_url))
     if text.startswith("/"):
         return _folded(_named_by_path(text, public_url))
     raise Unreadable(
         "That is neither the number nor the Change-Id nor the address of a change, "
         f"such as {public_url}c/mediawiki/core/+/123456."
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What an address says of a change beside its number; "" and 0 where it says nothing."""
+
+    project: str
+    patch_set: int
+
+
+def stated_in(pasted: str) -> Mapping[int, Stated]:
+    """Return what the addresses in a pasted list say of the changes that they name, by number."""
+    return {
+        int(match["number"]): Stated(unquote(match["project"] or ""), int(match["patch_set"] or 0))
+        for match in _STATED.finditer(pasted[:_LONGEST_LIST])
+    }
 
 
 def _folded(named: str) -> str:
@@ -138,7 +166,7 @@ def _check_authority(scheme: str, authority: str, own_scheme: str, own: str) -> 
     host = own.partition(":")[0]
     if "@" in authority:
         raise Unreadable("The address carries a user name or password: paste it without.")
-    if scheme != own_scheme:
+    if scheme not in {own_scheme, "http"}:  # it is only read: what is asked is our own address
         raise Unreadable(f"Only {own_scheme}:// addresses of {host} are read.")
     if authority == own:
         return

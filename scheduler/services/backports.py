@@ -1,8 +1,10 @@
 """Asking for a backport, changing what was said about it, and taking it back."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from unicodedata import normalize
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -11,7 +13,7 @@ from scheduler.actors import actor_of, relations_to
 from scheduler.domain.backports import Kind, Mark, Urgency
 from scheduler.domain.errors import OutOfDate, Refused
 from scheduler.domain.lifecycle import Action
-from scheduler.domain.permissions import Act, may, require
+from scheduler.domain.permissions import Act, Relation, may, require
 from scheduler.models import Backport, Change, Review, User, Watch, Window
 from scheduler.queries import OPEN_STATUSES
 from scheduler.services.events import record
@@ -23,9 +25,13 @@ from scheduler.services.plans import (
     void_approval,
 )
 
-_SAYS_NOTHING = frozenset(
-    {"", "none", "low", "n/a", "n.a", "na", "no", "nothing", "nowhere", "-", "?"}
-    | {"none known", "not applicable", "very low", "low risk", "minimal", "unlikely"}
+_EMPTY_WORDS = frozenset(
+    {"a", "an", "any", "are", "be", "can", "could", "expected", "expect", "here", "i", "is", "it"}
+    | {"issue", "issues", "known", "likely", "low", "minimal", "n", "na", "no", "none", "not"}
+    | {"nothing", "nowhere", "occur", "of", "particular", "problem", "problems", "really", "risk"}
+    | {"risks", "should", "special", "that", "there", "think", "unlikely", "very", "applicable"}
+    | {"keine", "keines", "kein", "nichts", "nirgends", "aucun", "aucune", "rien", "ninguno"}
+    | {"anything", "anywhere", "dont", "know", "about", "to", "my", "knowledge", "in", "this"}
 )
 
 
@@ -168,19 +174,37 @@ def amend_backport(
 
 
 @transaction.atomic
-def withdraw_backport(*, backport: Backport, by: User, fingerprint: str) -> Backport:
+def withdraw_backport(
+    *, backport: Backport, by: User, fingerprint: str, reason: str = ""
+) -> Backport:
     """Take a backport out of its window. One event is logged.
+
+    Args:
+        backport: which.
+        by: who.
+        fingerprint: of what the page showed.
+        reason: why; whoever withdraws what somebody else requested has to say it.
 
     Raises:
         NotPermitted: neither the requester nor a reviewer.
         OutOfDate: it is not what the page showed any more.
         IllegalTransition: it is over or being deployed.
+        Refused: it is somebody else's, and there is no reason.
     """
     take_as_shown(backport, by, Act.WITHDRAW, fingerprint)
+    if Relation.REQUESTER not in relations_to(actor_of(by), backport) and not reason.strip():
+        raise Refused(f"Say why: {backport.requester.username} requested it, and reads it.")
     now = timezone.now()
     backport.apply(Action.WITHDRAW, approved_content="")
     void_approval(backport, now)
-    record(kind="backport.withdraw", actor=by, window=backport.window, backport=backport, at=now)
+    record(
+        kind="backport.withdraw",
+        actor=by,
+        window=backport.window,
+        backport=backport,
+        payload={"reason": reason.strip()} if reason.strip() else {},
+        at=now,
+    )
     end_all_lifting(backport, now)
     replan_window(window=backport.window, now=now)
     return backport
@@ -212,7 +236,17 @@ def require_bookable(by: User, window: Window | None, now: datetime) -> None:
     if window.is_closed(now) and not may(actor_of(by), Act.BOOK_LATE):
         raise Refused("Booking in this window has closed; choose a later one, or ask a deployer.")
     if window.is_locked:
-        raise Refused("This window is locked; choose another one, or ask its deployers.")
+        raise Refused(
+            f"This window is locked; choose another one, or {_way_to_unlock(by, window)}."
+        )
+
+
+def _way_to_unlock(by: User, window: Window) -> str:
+    """Return what this person can do about a lock."""
+    if may(actor_of(by), Act.UNLOCK_WINDOW):
+        return "unlock it first"
+    names = window.deployers.order_by("username").values_list("username", flat=True)
+    return f"ask who deploys it: {', '.join(names)}" if names else "ask a deployer"
 
 
 @transaction.atomic
@@ -308,8 +342,9 @@ def watch_backport(*, backport: Backport, by: User, watching: bool) -> None:
 
 
 def says_nothing(answer: str) -> bool:
-    """Tell whether an answer names no place where problems could occur."""
-    return answer.strip(" \t\r\n.!").lower() in _SAYS_NOTHING
+    """Tell whether an answer names no place: whether it has no word but those of saying no."""
+    words = re.findall(r"\w+", normalize("NFKC", answer).replace("'", "").casefold())
+    return all(word in _EMPTY_WORDS for word in words)
 
 
 def take_as_shown(backport: Backport, by: User, act: Act, fingerprint: str) -> None:

@@ -1,14 +1,16 @@
 """Taking a request in: what somebody pasted, what is known about it, and booking all of it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.cache import cache
 from django.db import transaction
 
+from scheduler.adapters.cleaning import visible_line
+from scheduler.adapters.gerrit_references import Stated, stated_in
 from scheduler.adapters.ports import AdapterError, FetchedChange, ReviewSystem, preference
 from scheduler.adapters.registry import review_system
 from scheduler.domain.changes import Change as Known
@@ -39,6 +41,7 @@ class Named:
         fetched: what the review system said just now; empty where it did not.
         trouble: why that is so, in a sentence; empty where it did.
         may_be_late: whether the review system may well tell about it later.
+        contradictions: where the address says something else of it than the review system.
     """
 
     reference: str
@@ -52,6 +55,7 @@ class Named:
     fetched: tuple[FetchedChange, ...] = ()
     trouble: str = ""
     may_be_late: bool = False
+    contradictions: tuple[str, ...] = ()
 
     @property
     def can_be_booked(self) -> bool:
@@ -109,7 +113,31 @@ def look_up(
     for reference, told in zip(references, answers, strict=True):
         one = _named_as_told(reference, told) if told.fetched else _named_as_stored(reference, told)
         named.setdefault(one.number or reference, one)
-    return tuple(named.values())
+    stated = stated_in(pasted)
+    return tuple(_compared(one, stated.get(one.number or 0)) for one in named.values())
+
+
+def _compared(one: Named, stated: Stated | None) -> Named:
+    """Return a change with what an address says of it compared with what is known."""
+    if stated is None:
+        return one
+    return replace(one, contradictions=tuple(_contradictions(one, stated)))
+
+
+def _contradictions(one: Named, stated: Stated) -> Iterator[str]:
+    """Yield where an address says something else of a change than what is known about it."""
+    if one.change is None:
+        return
+    if stated.project and stated.project != one.change.project:
+        yield (
+            f"The address says that {one.number} is of {visible_line(stated.project)}; "
+            f"it is of {one.change.project}."
+        )
+    if stated.patch_set and stated.patch_set != one.patch_set:
+        yield (
+            f"The address names patch set {stated.patch_set}; the current one is "
+            f"{one.patch_set}, and that is what is booked."
+        )
 
 
 @transaction.atomic

@@ -13,6 +13,7 @@ from scheduler.domain.lifecycle import OPEN, Action, Status
 from scheduler.domain.permissions import Act, require
 from scheduler.domain.windows import BOOKABLE
 from scheduler.models import Backport, PlanStepMember, Question, User, Window
+from scheduler.queries import OPEN_STATUSES, names_trusted_with
 from scheduler.services.events import record
 from scheduler.services.plans import end_all_lifting, replan_window, take_turn, void_approval
 
@@ -175,7 +176,8 @@ def lock_window(*, window: Window, by: User, plan_fingerprint: str) -> Window:
     question = Question.objects.filter(window=window, closed_at__isnull=True).first()
     if question is not None:
         raise Refused(
-            f"Somebody has to say first how {question.low} and {question.high} belong together."
+            f"Somebody has to say first how {question.low} and {question.high} belong together: "
+            f"{_who_answers(question)}."
         )
     if not plan.result["queue"]:
         raise Refused("The queue is empty: there is nothing to lock yet.")
@@ -230,3 +232,16 @@ def unlock_window(*, window: Window, by: User, reason: str) -> Window:
     )
     replan_window(window=window, now=now)
     return window
+
+
+def _who_answers(question: Question) -> str:
+    """Return who may answer a question, by name."""
+    pair = Backport.objects.filter(
+        window=question.window,
+        change__number__in=(question.low, question.high),
+        status__in=OPEN_STATUSES,
+    )
+    names = pair.order_by("change__number").values_list("requester__username", flat=True)
+    requesters = " or ".join(dict.fromkeys(names))
+    reviewers = ", ".join(names_trusted_with(Act.ANSWER_QUESTION))
+    return f"{requesters} can, and so can any reviewer ({reviewers or 'nobody is one yet'})"

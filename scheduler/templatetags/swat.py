@@ -1,8 +1,10 @@
 """How times, places, levels and statuses look: always a sign and a word, never colour alone."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
@@ -10,15 +12,22 @@ from django import template
 from django.http import QueryDict
 from django.template.context import Context
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from scheduler.actors import UNPROTECTED, actor_of, needs_second_factor
+from scheduler.actors import UNPROTECTED, actor_of, needs_second_factor, roles_of
 from scheduler.adapters.cleaning import visible_prose
-from scheduler.domain.permissions import Act, may
+from scheduler.domain.permissions import PERMITS, Act, may
 from scheduler.models import User
 
 register = template.Library()
+
+_SOURCE = re.compile(
+    r"(?P<page>[A-Z][A-Za-z/]*(?: [A-Za-z/]+)*)(?= \(Wikitech\))"
+    r"|(?P<incident>Incidents/[A-Za-z0-9-]+)"
+    r"|\b(?P<task>T[1-9][0-9]+)\b",
+    re.ASCII,
+)
 
 _PLACES = {
     "queue": ("good", "✓", "in the queue"),
@@ -180,6 +189,12 @@ def at(found: Mapping[Any, Any], key: object) -> object:
 
 
 @register.filter
+def short_project(project: str) -> str:
+    """Return the last part of a project's path, by which people call it."""
+    return str(project).rpartition("/")[2]
+
+
+@register.filter
 def pluralised(count: int, word: str) -> str:
     """Return a count with its word: 1 slot, 3 slots."""
     return f"{count} {word if count == 1 else word + 's'}"
@@ -208,6 +223,12 @@ def new_key() -> str:
 def what_bars(user: object) -> str:
     """Return why whoever reads the page may do nothing for now, or "" if nothing bars them."""
     return UNPROTECTED if isinstance(user, User) and needs_second_factor(user) else ""
+
+
+@register.simple_tag
+def may_book(user: object) -> bool:
+    """Return whether whoever reads the page has a role with which one books backports."""
+    return isinstance(user, User) and bool(PERMITS[Act.BOOK].roles & roles_of(user))
 
 
 @register.filter
@@ -245,6 +266,32 @@ def sent(context: Context, pk: int, *names: str) -> QueryDict:
 def values_of(typed: QueryDict, name: str) -> list[str]:
     """Return every value of a field of a form that was refused, such as the boxes ticked."""
     return typed.getlist(name)
+
+
+@register.filter
+def sourced(source: str) -> SafeString:
+    """Show where a rule comes from, with links to the tasks and wiki pages that it names."""
+    parts, end = [], 0
+    for match in _SOURCE.finditer(source):
+        parts.append((source[end : match.start()], "", ""))
+        parts.append(("", _address_of(match), match[0]))
+        end = match.end()
+    parts.append((source[end:], "", ""))
+    return format_html_join(
+        "",
+        "{}{}",
+        (
+            (text, format_html('<a href="{}" rel="noreferrer">{}</a>', url, named) if url else "")
+            for text, url, named in parts
+        ),
+    )
+
+
+def _address_of(match: re.Match[str]) -> str:
+    if match["task"]:
+        return f"https://phabricator.wikimedia.org/{match['task']}"
+    page = match["page"] or match["incident"]
+    return f"https://wikitech.wikimedia.org/wiki/{quote(page.replace(' ', '_'))}"
 
 
 @register.filter

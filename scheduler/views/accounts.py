@@ -1,6 +1,7 @@
 """Signing in, showing again who you are, and signing out."""
 
 import logging
+from urllib.parse import urlsplit
 
 from allauth.account.utils import perform_login
 from django.conf import settings
@@ -11,6 +12,7 @@ from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -40,7 +42,8 @@ PASSWORD, CODE, DEMO = "password", "code", "demo"  # ways of showing who you are
 def _next_of(request: HttpRequest) -> str:
     """Return where to go afterwards: an address of ours, or the calendar."""
     wanted = request.POST.get("next") or request.GET.get("next") or "/"
-    return local_address(request, wanted, otherwise="/")
+    address = local_address(request, wanted, otherwise="/")
+    return "/" if urlsplit(address).path == reverse("sign-out") else address
 
 
 @sensitive_post_parameters("password")

@@ -1,29 +1,29 @@
-"""Everything there is to know about a backport, and taking it back."""
+"""Everything there is to know about a backport."""
 
 import json
 from dataclasses import replace
 from datetime import datetime
 
-from django.contrib import messages
+from django.db.models import Q
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect
-from django.urls import reverse
+from django.shortcuts import get_object_or_404
 from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from scheduler.actors import actor_of, relations_to
 from scheduler.adapters.plan_document import parse, render
 from scheduler.domain import backports as domain
+from scheduler.domain.changes import Change as Known
+from scheduler.domain.changes import ChangeStatus
 from scheduler.domain.dependencies import Dependencies
 from scheduler.domain.lifecycle import TRANSITIONS, Action, Status
-from scheduler.domain.permissions import Act, Actor, may
+from scheduler.domain.permissions import Act, Actor, Relation, may
 from scheduler.domain.statements import StatementKind
-from scheduler.models import Backport, Plan, Window
-from scheduler.queries import OPEN_STATUSES, newest_plan, planned_now
-from scheduler.services.backports import withdraw_backport
+from scheduler.models import Backport, Change, Override, Plan, Window
+from scheduler.queries import OPEN_STATUSES, names_trusted_with, newest_plan, planned_now
 from scheduler.services.moving import ENDED_WITHOUT, next_window_with_room
 from scheduler.views.history import history_of
-from scheduler.views.http import PageRequest, Refusal, act, page
+from scheduler.views.http import PageRequest, Refusal, page
 from scheduler.views.pictures import Link, Picture, picture_of
 from scheduler.views.plan_pages import Entry, Objection, PlanPage, QuestionCard
 from scheduler.views.reading import (
@@ -59,6 +59,7 @@ def show(
     shown = plan_page(backport.window, plan, reader=request.user.username, ways=ways)
     entry = _entry(backport, shown)
     actor, now = actor_of(request.user), timezone.now()
+    relations = relations_to(actor, backport)
     status = Status(backport.status)
     place = shown.place_of(number) if backport.is_open else ""
     reviews, events = reviews_of(backport), events_about(backport)
@@ -74,22 +75,24 @@ def show(
         "questions": questions,
         "plan_fingerprint": plan.fingerprint if plan else "",
         "may_answer": may(actor, Act.ANSWER_QUESTION),
+        "reviewers": names_trusted_with(Act.ANSWER_QUESTION) if questions else (),
         "picture": _picture(number, plan, shown, questions),
         "reviews": reviews,
         "approval": next(
             (one for one in reviews if one.decision == "approve" and one.voided_at is None), None
         ),
         "asked": question_to_requester(backport, reviews),
-        "may_amend": can_be_amended(backport)
-        and may(actor, Act.AMEND, relations_to(actor, backport)),
+        "may_amend": can_be_amended(backport) and may(actor, Act.AMEND, relations),
         "may_withdraw": backport.is_open
         and backport.status != Status.DEPLOYING.value
-        and may(actor, Act.WITHDRAW, relations_to(actor, backport)),
-        "may_copy": backport.is_open and may(actor, Act.BOOK),
+        and may(actor, Act.WITHDRAW, relations),
+        "is_requester": Relation.REQUESTER in relations,
+        "sibling": _sibling(backport) if backport.requester == request.user else None,
         "may_book_again": status in BOOKED_AGAIN and may(actor, Act.BOOK),
         "again_in": _again_in(backport, actor, now),
         "history": history_of(events, number, questions_asked_about(backport, events)),
-        "next_sentence": _next_sentence(backport, place, entry, questions, shown),
+        "next_sentence": _waits_for_second(backport, entry)
+        or _next_sentence(backport, place, entry, questions, shown),
         "done": done,
         **review_parts(request, backport, actor, entry.objections, events),
     }
@@ -120,33 +123,24 @@ def _entry(backport: Backport, shown: PlanPage) -> Entry:
     return replace(entry, objections=PlanPage(render(planned)).objections.get(number, ()))
 
 
+def _sibling(backport: Backport) -> Known | None:
+    """Return an open cherry-pick of the same change that nobody has booked; None if there is none.
+
+    Only a backport that is open itself has one to take its answers along.
+    """
+    change = backport.change
+    if not backport.is_open or not change.change_id:
+        return None
+    rows = Change.objects.filter(
+        change_id__iexact=change.change_id, project=change.project, status=ChangeStatus.NEW.value
+    ).exclude(Q(pk=change.pk) | Q(backports__status__in=OPEN_STATUSES))
+    picks = (row.to_domain(with_diff=False) for row in rows.defer("diff").order_by("number"))
+    return next((pick for pick in picks if not pick.is_on_main), None)
+
+
 def can_be_amended(backport: Backport) -> bool:
     """Return whether the status of a backport still allows its answers to change."""
     return (Status(backport.status), Action.AMEND) in TRANSITIONS
-
-
-@require_POST
-def withdraw(request: PageRequest, pk: int) -> HttpResponse:
-    """Take a backport out of its window."""
-    rows = Backport.objects.select_related("change", "window", "requester", "edited_by")
-    backport = get_object_or_404(rows.defer("change__diff"), pk=pk)
-
-    def effect() -> str:
-        withdraw_backport(
-            backport=backport,
-            by=request.user,
-            fingerprint=request.POST.get("fingerprint", ""),
-        )
-        return reverse("backport", args=[pk])
-
-    result = act(request, effect)
-    if isinstance(result, Refusal):
-        return show(request, pk, refusal=result)
-    done = f"{backport.change.number} was withdrawn."
-    if request.htmx:
-        return show(request, pk, done=done)
-    messages.success(request, done)
-    return redirect(result)
 
 
 def _picture(
@@ -216,7 +210,8 @@ def _next_sentence(
         return sentence
     if questions:
         other = questions[0].high if questions[0].low.number == entry.number else questions[0].low
-        return f"Somebody has to say how it belongs together with {other.number}."
+        people = " or ".join([*questions[0].requesters, "any reviewer"])
+        return f"{people} has to say how it belongs together with {other.number}."
     if place == "queue" and backport.window.is_locked and status is not Status.QUEUED:
         return (
             "It changed after the queue was locked and is not to be deployed: unlock to plan again."
@@ -231,6 +226,37 @@ def _next_sentence(
     if blocking:
         return _way_out(blocking[0], shown)
     return "Somebody other than its requester and author has to approve it."
+
+
+def _waits_for_second(backport: Backport, entry: Entry) -> str:
+    """Return that a proposed override waits for a second person, and who may be that; else ""."""
+    blocking = {one.rule for one in entry.blocking}
+    rows = backport.overrides.filter(confirmed_at__isnull=True, ended_at__isnull=True)
+    waiting = rows.filter(rule__in=blocking).select_related("proposed_by").first()
+    if waiting is None or not backport.is_open:
+        return ""
+    return (
+        f"{waiting.proposed_by.username} proposes to let it go although {waiting.rule} objects; "
+        f"a second person has to confirm it{_named(_confirmers(backport, waiting))}."
+    )
+
+
+def _confirmers(backport: Backport, override: Override) -> list[str]:
+    """Return the names of those who may confirm an override."""
+    held = (
+        override.proposed_by.username,
+        backport.requester.username,
+        backport.edited_by.username if backport.edited_by else "",
+        backport.change.owner,
+        backport.change.uploader,
+    )
+    theirs = {name.casefold() for name in held}
+    names = names_trusted_with(Act.CONFIRM_OVERRIDE)
+    return [name for name in names if name.casefold() not in theirs]
+
+
+def _named(names: list[str]) -> str:
+    return f": {' or '.join(names)} can" if names else ", and nobody here may"
 
 
 def _without_the_rules(backport: Backport, status: Status) -> str:

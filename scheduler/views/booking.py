@@ -18,6 +18,7 @@ from scheduler.domain import backports as domain
 from scheduler.domain.permissions import Act, may, require
 from scheduler.forms import BackportAnswersForm, BackportForm, PreviewForm
 from scheduler.models import Backport, Change, Draft, User, Window
+from scheduler.queries import names_trusted_with
 from scheduler.services.backports import BackportAnswers, refusal_to_book
 from scheduler.services.drafts import drafts_of, usable
 from scheduler.services.fingerprints import ANSWERS
@@ -34,6 +35,7 @@ LISTS = frozenset({"marks", "criteria", "along", "offered"})
 WHO_IS_THERE = frozenset({"present", "tester", "nick"})
 
 ELSEWHERE = "The window you came from is locked or over, so the next one is chosen here."
+FULL = "The window you came from is full, so the next one with room is chosen here."
 GIVE_NUMBER = "A Change-Id can be looked up in Gerrit only: give the number of the change."
 LOOK_AGAIN = "Cherry-picks that you ticked can no longer be booked along with it; look it up again."
 
@@ -150,7 +152,8 @@ def answers_of(form: BackportAnswersForm) -> BackportAnswers:
 def _opened(request: PageRequest, windows: QuerySet[Window]) -> HttpResponse:
     """Show the form to whoever may book, with what the address says; others see who may."""
     if why_not := refusal_to_book(by=request.user):
-        return page(request, NEW, {"section": "new", "why_not_book": why_not})
+        givers = names_trusted_with(Act.MANAGE_PEOPLE)
+        return page(request, NEW, {"section": "new", "why_not_book": why_not, "givers": givers})
     draft = _named_in_address(request, Draft.objects.filter(user=request.user), "draft")
     source = _named_in_address(
         request, Backport.objects.select_related("change", "requester"), "from"
@@ -169,6 +172,8 @@ def _opened(request: PageRequest, windows: QuerySet[Window]) -> HttpResponse:
     wanted = request.GET.get("window") or initial.get("window", "")
     initial["window"] = next((one.pk for one in windows if str(one.pk) == wanted), None)
     sentence = ELSEWHERE if wanted and initial["window"] is None else ""
+    if request.GET.get("window") and _is_full(initial["window"], windows, request.user):
+        sentence, initial["window"] = FULL, None
     initial["window"] = initial["window"] or _first(windows, request.user)
     form = _form(windows, initial=initial)
     return _shown(request, form, preview_error=sentence, source=source, draft=draft)
@@ -190,6 +195,12 @@ def _copied(source: Backport, request: PageRequest) -> dict[str, object]:
     names = [name for name in ANSWERS if own or name not in WHO_IS_THERE]
     again = {} if source.is_open else {"change": str(source.change.number)}
     return {name: getattr(source, name) for name in names} | again
+
+
+def _is_full(key: object, windows: QuerySet[Window], reader: User) -> bool:
+    """Return whether a window, named by its key, has no slot left."""
+    rows = choice_of(windows.filter(pk=str(key)), None, reader).rows if key else ()
+    return any(row.slots_left == 0 for row in rows)
 
 
 def _first(windows: QuerySet[Window], reader: User) -> int | None:

@@ -11,6 +11,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from scheduler.actors import actor_of, relations_to
+from scheduler.domain.permissions import Act, Relation, may
 from scheduler.domain.policy.findings import Level
 from scheduler.domain.policy.rules import RULES_BY_ID
 from scheduler.forms import HandOverForm, ReplyForm, ReviewForm
@@ -128,6 +130,25 @@ def hand_over(request: PageRequest, pk: int) -> HttpResponse:
     form = HandOverForm(request.POST)
     to = form.cleaned_data["to"].username if form.is_valid() else ""
     return _decide(request, pk, form, handing_over, f"is {to}'s now")
+
+
+@require_POST
+def withdraw(request: PageRequest, pk: int) -> HttpResponse:
+    """Take it out of its window; whoever did not request it says why."""
+    backport, actor = backport_of(pk), actor_of(request.user)
+    relations = relations_to(actor, backport)
+    of_another = Relation.REQUESTER not in relations and may(actor, Act.WITHDRAW, relations)
+    form = ReviewForm(request.POST, needs_reason=of_another)
+
+    def effect() -> None:
+        requests.withdraw_backport(
+            backport=backport,
+            by=request.user,
+            fingerprint=form.cleaned_data["fingerprint"],
+            reason=form.cleaned_data["reason"],
+        )
+
+    return decide(request, backport, form, effect, "was withdrawn")
 
 
 @require_POST

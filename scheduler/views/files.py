@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit
 
 from scheduler.models import Change
 
+FEW = 6  # files that a list shows of a change
 MOST_SHOWN = 30  # files of the code; the others are folded
 
 # Addresses are made of these only: what does not look like one stays plain text.
@@ -64,6 +65,11 @@ class DiffSummary:
     inserted: int
     deleted: int
     url: str
+
+    @property
+    def more(self) -> int:
+        """How many files stand behind the first few."""
+        return max(self.count - min(len(self.rows), FEW), 0)
 
 
 def diff_summary_of(change: Change, public_url: str) -> DiffSummary:

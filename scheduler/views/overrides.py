@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from scheduler.actors import actor_of, relations_to
-from scheduler.domain.permissions import Act, require
+from scheduler.domain.permissions import Act, may, require
 from scheduler.domain.policy.rules import RULES_BY_ID
 from scheduler.forms import ConfirmForm, OverrideForm, ReasonForm
 from scheduler.models import Backport, Override
@@ -97,19 +97,27 @@ def end(request: PageRequest, pk: int) -> HttpResponse:
 def overrides(request: PageRequest) -> HttpResponse:
     """List the overrides in force, those proposed and those past, with a count per rule."""
     rows = list(_rows().order_by("-proposed_at", "-pk")[:MOST_SHOWN])
+    actor = actor_of(request.user)
     context: dict[str, object] = {
         "section": "policy",
+        "confirmable": {
+            one.pk
+            for one in rows
+            if not one.confirmed_at
+            and not one.ended_at
+            and may(actor, Act.CONFIRM_OVERRIDE, relations_to(actor, one.backport, one))
+        },
         "counts": counts_by_rule(),
         "lists": (
+            (
+                "Waits for a second person",
+                "Nobody proposes to override a rule.",
+                [one for one in rows if not one.confirmed_at and not one.ended_at],
+            ),
             (
                 "In force",
                 "No rule is overridden now.",
                 [one for one in rows if one.confirmed_at and not one.ended_at],
-            ),
-            (
-                "Proposed",
-                "Nobody proposes to override a rule.",
-                [one for one in rows if not one.confirmed_at and not one.ended_at],
             ),
             ("Past", "There is none yet.", [one for one in rows if one.ended_at]),
         ),
@@ -135,7 +143,7 @@ def _address(backport: Backport, rule: str) -> str:
 
 
 def _override(pk: int) -> Override:
-    return get_object_or_404(_rows().select_related("backport__edited_by"), pk=pk)
+    return get_object_or_404(_rows(), pk=pk)
 
 
 def _rows() -> QuerySet[Override]:
@@ -144,5 +152,6 @@ def _rows() -> QuerySet[Override]:
         "confirmed_by",
         "backport__change",
         "backport__requester",
+        "backport__edited_by",
         "backport__window",
     ).defer("backport__change__diff")

@@ -77,7 +77,7 @@ def disable(request: PageRequest, pk: int) -> HttpResponse:
     one = get_object_or_404(User, pk=pk)
     if request.POST.get("confirmed") != one.username and recently_authenticated(request):
         require(actor_of(request.user), Act.MANAGE_PEOPLE)
-        return _show(request, pk, refusal=Refusal(f"Confirm that it is {one.username}.", UNUSABLE))
+        return show(request, pk, refusal=Refusal(f"Confirm that it is {one.username}.", UNUSABLE))
     return _do(request, pk, lambda one: services.disable_person(person=one, by=request.user))
 
 

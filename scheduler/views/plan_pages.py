@@ -184,6 +184,17 @@ class QuestionCard:
     evidence: tuple[Evidence, ...]
     mine: bool = False
 
+    @property
+    def orders(self) -> tuple[tuple[str, int], ...]:
+        """The two orders: the answer in a word, and which change is first."""
+        return ("a-first", self.low.number), ("b-first", self.high.number)
+
+    @property
+    def requesters(self) -> tuple[str, ...]:
+        """Who asked for the two, each once."""
+        backports = [end.backport for end in (self.low, self.high) if end.backport]
+        return tuple(dict.fromkeys(one.requester.username for one in backports))
+
 
 @dataclass(frozen=True)
 class PlanPage:

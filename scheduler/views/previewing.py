@@ -178,6 +178,11 @@ class Preview:
     needs: tuple[Need, ...]
     said: str
 
+    @property
+    def booked(self) -> tuple[Backport, ...]:
+        """Those of them that are booked already."""
+        return tuple(card.booked for card in self.cards if card.booked is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -441,7 +446,7 @@ def _objections(number: int, shown: PlanPage) -> tuple[Objection, ...]:
 def _booked(numbers: Collection[int]) -> dict[int, Backport]:
     """Return the open backports of changes, by number."""
     rows = Backport.objects.filter(change__number__in=numbers, status__in=OPEN_STATUSES)
-    found = rows.select_related("change", "window").defer("change__diff")
+    found = rows.select_related("change", "window", "requester").defer("change__diff")
     return {backport.change.number: backport for backport in found}
 
 

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from scheduler.actors import actor_of, has_second_factor, names_of, roles_of
 from scheduler.domain.permissions import Act, may
 from scheduler.forms import ProfileForm
+from scheduler.queries import names_trusted_with
 from scheduler.services.feeds import has_feed_key, make_feed_key, revoke_feed_key
 from scheduler.services.people import Profile, change_profile, end_sessions
 from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, page
@@ -108,6 +109,7 @@ def _show(
         "ended": "ended" in request.GET,
         "roles": sorted(roles_of(user)),
         "barred": actor.barred,
+        "givers": names_trusted_with(Act.MANAGE_PEOPLE),
         "other_names": sorted(names_of(user)),
         "has_second_factor": has_second_factor(user),
         "provider": provider_name(),

@@ -20,7 +20,7 @@ from scheduler.views.judgements import judgements_of
 from scheduler.views.plan_pages import Objection
 from scheduler.views.reauthentication import typed_before
 from scheduler.views.reviewing import reviewing_of
-from scheduler.views.signing_in import recently_authenticated
+from scheduler.views.signing_in import shown_who
 
 APPROVE = "backport.approve"
 MOST_RECEIVERS = 500
@@ -70,7 +70,7 @@ def review_parts(
         "may_watch": may_watch,
         "is_watching": may_watch
         and Watch.objects.filter(backport=backport, user=request.user).exists(),
-        "recently_authenticated": recently_authenticated(request),
+        "shown_who": shown_who(request),
         "typed_before": typed_before(request, reverse("override-propose", args=[backport.pk])),
     }
 

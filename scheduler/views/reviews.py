@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
+from django.conf import settings
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -17,6 +18,7 @@ from scheduler.forms import ApproveSeveralForm
 from scheduler.models import Backport, User
 from scheduler.services.bulk import Outcome, Tick, approve_each, outcomes_of
 from scheduler.services.fingerprints import digest
+from scheduler.views.files import DiffSummary, diff_summary_of
 from scheduler.views.filters import chosen_in, facets_of, narrowed
 from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, local_address, page
 from scheduler.views.inbox_rows import rows_for
@@ -28,10 +30,17 @@ INBOX = "scheduler/reviews/inbox.html"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One backport that waits, and what the reader may decide about it right here."""
+    """One backport that waits, and what the reader may decide about it right here.
+
+    Attributes:
+        summary: what it does to which files.
+        is_open: whether a form in it was just refused.
+    """
 
     waiting: Waiting
     reviewing: Reviewing | None
+    summary: DiffSummary
+    is_open: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +102,7 @@ def show_inbox(
     waiting = _waiting(request.user, actor)
     chosen = chosen_in(_query(request))
     shown = narrowed(waiting, chosen)
-    items = [_item(request.user, actor, one) for one in shown]
+    items = [_item(request, actor, one) for one in shown]
     context: dict[str, object] = {
         "section": "reviews",
         "items": items,
@@ -118,10 +127,17 @@ def _waiting(user: User, actor: Actor) -> tuple[Waiting, ...]:
     return waiting_for(actor, rows_for(user, now), now)
 
 
-def _item(user: User, actor: Actor, one: Waiting) -> Item:
-    if not one.is_decided_here:
-        return Item(one, None)
-    return Item(one, reviewing_of(user, actor, one.backport, one.entry.objections))
+def _item(request: PageRequest, actor: Actor, one: Waiting) -> Item:
+    reviewing = None
+    if one.is_decided_here:
+        reviewing = reviewing_of(request.user, actor, one.backport, one.entry.objections)
+    match = request.resolver_match
+    return Item(
+        one,
+        reviewing,
+        diff_summary_of(one.backport.change, settings.GERRIT_PUBLIC_URL),
+        match is not None and match.kwargs.get("pk") == one.backport.pk,
+    )
 
 
 def _ticks(user: User, ticked: Mapping[int, str]) -> list[Tick]:

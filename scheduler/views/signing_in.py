@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import wraps
 from typing import TypeVar, cast
 from unicodedata import normalize
@@ -47,8 +48,20 @@ def confirm(request: HttpRequest) -> None:
 
 def recently_authenticated(request: HttpRequest) -> bool:
     """Return whether whoever is signed in has shown who they are in the last five minutes."""
+    return shown_who(request) is not None
+
+
+def shown_who(request: HttpRequest) -> tuple[datetime, datetime] | None:
+    """Return when whoever is signed in showed who they are, and until when that counts.
+
+    None where it counts no more.
+    """
     at = request.session.get(_SIGNED_IN_AT)
-    return request.user.is_authenticated and isinstance(at, int) and 0 <= time.time() - at < RECENT
+    if not request.user.is_authenticated or not isinstance(at, int):
+        return None
+    if not 0 <= time.time() - at < RECENT:
+        return None
+    return datetime.fromtimestamp(at, UTC), datetime.fromtimestamp(at + RECENT, UTC)
 
 
 def again_address(request: HttpRequest, back: str = "") -> str:

@@ -64,7 +64,8 @@ def window_parts(
     has_people = window.kind != WindowKind.NO_DEPLOY.value
     waiting = _waiting(plan, shown, actor) if comes else ()
     missed = _missed(window, actor)
-    wants_room = bool(waiting) or any(one.may_book and not one.again for one in missed)
+    is_full = comes and window.is_bookable and shown.slots >= window.numbers.max_patches
+    wants_room = is_full or bool(waiting) or any(one.may_book and not one.again for one in missed)
     return {
         "deployers": deployers,
         "is_deployer": reader in deployers,
@@ -76,6 +77,7 @@ def window_parts(
         "versions_then": _versions_at_start(window, now) if comes else (),
         "waiting": waiting,
         "missed": missed,
+        "is_full": is_full,
         "next_room": next_window_with_room(after=window, now=now) if wants_room else None,
         **_emergency(window, actor, comes=comes),
         **_moving(window, actor, reader, comes=comes),

@@ -22,6 +22,7 @@ from scheduler.domain.planning.ways import Way
 from scheduler.forms import MoveWindowForm, ReasonForm
 from scheduler.models import Change, Plan, Window
 from scheduler.queries import (
+    names_trusted_with,
     newest_plan,
     planned_now,
     production_at,
@@ -82,6 +83,7 @@ def show(
         "may_lock": bool(shown.steps) and not is_over and may(actor, Act.LOCK_WINDOW),
         "may_unlock": may(actor, Act.UNLOCK_WINDOW),
         "may_answer": may(actor, Act.ANSWER_QUESTION),
+        "reviewers": names_trusted_with(Act.ANSWER_QUESTION) if shown.questions else (),
         "done": done,
         "recently_authenticated": recently_authenticated(request),
         **window_parts(window, plan, shown, request.user, now),
@@ -179,7 +181,8 @@ def _answer(request: PageRequest, pk: int, result: str | Refusal, done: str) -> 
 @require_safe
 def checklist(request: PageRequest, pk: int) -> HttpResponse:
     """Show what is done in each step, to print or to follow."""
-    window = get_object_or_404(Window, pk=pk)
+    window = get_object_or_404(Window.objects.select_related("locked_by"), pk=pk)
+    now = timezone.now()
     shown = plan_page(window, newest_plan(window), reader=request.user.username)
     changes = ChangeSet(
         change.to_domain(with_diff=False)
@@ -208,8 +211,16 @@ def checklist(request: PageRequest, pk: int) -> HttpResponse:
         }
         for row in shown.steps
     ]
-    context: dict[str, object] = {"section": "calendar", "window": window, "steps": steps}
-    return page(request, "scheduler/windows/checklist.html", context)
+    context: dict[str, object] = {
+        "section": "calendar",
+        "window": window,
+        "steps": steps,
+        "rollback": shown.rollback,
+        "deployers": list(window.deployers.order_by("username").values_list("username", flat=True)),
+        "now": now,
+        "polls": not window.is_over(now),
+    }
+    return page(request, "scheduler/windows/checklist.html", context, partial="checklist")
 
 
 def _step(row: StepRow) -> Step:
@@ -233,13 +244,16 @@ def document(_request: PageRequest, pk: int) -> HttpResponse:
     return answer
 
 
+_GONE_TO = {"train": "to the train", "dedicated": "to a dedicated window"}
+
+
 def _sentence(window: Window, shown: PlanPage, unchecked: int) -> str:
     """Return the state of a window in one line."""
     steps = len(shown.steps)
     parts = [
         f"{steps} {'step' if steps == 1 else 'steps'} in the queue",
         *(
-            f"{len(entries)} {'to the train' if place == 'train' else place}"
+            f"{len(entries)} {_GONE_TO.get(place, place)}"
             for place, entries, _ in shown.places
             if entries
         ),

@@ -1,11 +1,12 @@
 """`make test`: the whole suite on PostgreSQL, Valkey and Chromium, and its core again on SQLite.
 
 Arguments go to pytest; `-n0` among them runs one test at a time. Without any, the tests that kill
-servers are left to `make faults`. Nothing is left behind: servers and their data live in a folder
-of this run.
+servers are left to `make faults`, which runs none again on SQLite. Nothing is left behind: servers
+and their data live in a folder of this run.
 """
 
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -20,6 +21,7 @@ NO_TESTS = 5  # pytest's exit status where nothing was selected
 # Workers with a database and a browser each; one that has run out of tests takes another's.
 WORKERS = ["--numprocesses=auto", "--dist=worksteal"]
 MOST_WORKERS = 4
+FAULTS = "tests/faults"
 
 
 def main(arguments: list[str]) -> int:
@@ -31,6 +33,7 @@ def main(arguments: list[str]) -> int:
         with Supervisor(folder / "log", seconds=SECONDS) as supervisor:
             supervisor.listen_to_signals()
             try:
+                share_bytecode(folder)
                 install = chromium.start_install(supervisor)
                 start_servers(supervisor, folder)
                 return run_suites(supervisor, folder, arguments, install)
@@ -40,6 +43,13 @@ def main(arguments: list[str]) -> int:
             except StopAsked:
                 print("Stopped", file=sys.stderr)
                 return 130
+
+
+def share_bytecode(folder: Path) -> None:
+    """Keep what one Python compiles for the next of this run, also where the system keeps none."""
+    if sys.dont_write_bytecode:
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
 
 
 def start_servers(supervisor: Supervisor, folder: Path) -> None:
@@ -61,16 +71,20 @@ def start_servers(supervisor: Supervisor, folder: Path) -> None:
 def run_suites(
     supervisor: Supervisor, folder: Path, arguments: list[str], install: Program | None
 ) -> int:
-    """Run all tests on PostgreSQL, then those for both databases on a SQLite file.
+    """Run all tests on PostgreSQL, and meanwhile those for both databases on a SQLite file.
 
     While Chromium is being installed, the tests run that need none.
 
     Raises:
         ProgramFailed: CI has no Chromium.
     """
-    workers = [*WORKERS, f"--basetemp={folder / 'pytest'}"]
+    # Tests for the browser find the databases that those without one have left.
+    workers = [*WORKERS, "--reuse-db", f"--basetemp={folder / 'pytest'}"]
     coverage = [] if arguments else ["--cov"]
-    all_but_faults = [] if arguments else ["--ignore=tests/faults"]
+    all_but_faults = [] if arguments else [f"--ignore={FAULTS}"]
+    again = None
+    if not any(argument.startswith(FAULTS) for argument in arguments):
+        again = start_on_sqlite(supervisor, folder, [*all_but_faults, *arguments])
     meanwhile = install is not None and not arguments
     if meanwhile:
         print("All tests but those with a browser, on PostgreSQL", flush=True)
@@ -84,12 +98,42 @@ def run_suites(
     status = pytest(supervisor, *workers, *all_but_faults, *selected, *arguments)
     if status != 0:
         return status
-    print("Locking and constraints again, on SQLite", flush=True)
-    os.environ["DATABASE_URL"] = f"sqlite:///{folder / 'swat.sqlite3'}"
-    os.environ["SWAT_TEST_SQLITE"] = str(folder / "test.sqlite3")
-    # Few tests: they take less time than workers would to start.
-    status = pytest(supervisor, workers[-1], *all_but_faults, *arguments, "-m", "both_databases")
-    return 0 if status == NO_TESTS else status
+    return 0 if again is None else end_on_sqlite(supervisor, again)
+
+
+def start_on_sqlite(supervisor: Supervisor, folder: Path, arguments: list[str]) -> Program:
+    """Start the tests for both databases on a SQLite file, one at a time and into a log."""
+    return supervisor.start(
+        "sqlite",
+        [
+            *(sys.executable, "-m", "pytest", f"--basetemp={folder / 'pytest-sqlite'}"),
+            *("-p", "no:cacheprovider"),  # that is for what failed on PostgreSQL
+            *(*arguments, "--numprocesses=0", "-m", "both_databases"),
+        ],
+        environment={
+            "DATABASE_URL": f"sqlite:///{folder / 'swat.sqlite3'}",
+            "SWAT_TEST_SQLITE": str(folder / "test.sqlite3"),
+            "SWAT_DATA_DIR": str(folder_of(folder, "var-sqlite")),
+            "COVERAGE_FILE": str(folder / "coverage-sqlite"),
+        },
+        stop_signal=signal.SIGINT,
+        stop_seconds=15,
+        ends=True,
+    )
+
+
+def end_on_sqlite(supervisor: Supervisor, program: Program) -> int:
+    """Wait for the tests on SQLite, and return their exit status; what failed is printed whole."""
+    status = supervisor.wait_for_end(program)
+    if status == NO_TESTS:
+        return 0  # of those that were asked for, none is for both
+    said = program.log.read_text(errors="replace") if program.log else ""
+    if status == 0:
+        passed = re.findall(r"(\d+) passed", said)[-1:]
+        print(f"{''.join(passed)} tests of locking and constraints hold on SQLite too", flush=True)
+    else:
+        print(f"Locking and constraints again, on SQLite\n{said}", flush=True)
+    return status
 
 
 def pytest(supervisor: Supervisor, *arguments: str) -> int:

@@ -2,8 +2,9 @@
 
 import pytest
 
+from scheduler.adapters import gerrit_references
 from scheduler.adapters.gerrit import Gerrit
-from scheduler.adapters.gerrit_references import MOST_REFERENCES
+from scheduler.adapters.gerrit_references import MOST_REFERENCES, stated_in
 from scheduler.adapters.ports import AdapterError, Unreadable
 from swat.embedded.gerrit import DemoGerrit
 from swat.embedded.gerrit_changes import change_id_of
@@ -55,7 +56,6 @@ def test_what_names_a_change(pasted: str, reference: str) -> None:
 HOSTILE: list[tuple[str, str]] = [
     (f"{PUBLIC}２４７", "digits 0 to 9"),  # noqa: RUF001
     (f"{PUBLIC}c/x/+/²", "digits 0 to 9"),
-    ("http://gerrit.wikimedia.org/r/1", "Only https://"),
     ("file:///etc/passwd", "Only https://"),
     ("gopher://gerrit.wikimedia.org/r/1", "Only https://"),
     ("ftp://gerrit.wikimedia.org/r/1", "Only https://"),
@@ -243,3 +243,27 @@ def test_a_password_is_not_repeated() -> None:
 
 def test_the_limit_is_twenty() -> None:
     assert MOST_REFERENCES == 20
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        "[[gerrit:1218340]]",
+        "[[gerrit:1218340|the fix]]",
+        "gerrit.wikimedia.org/r/1218340",
+        "Gerrit.Wikimedia.org/r/c/mediawiki/core/+/1218340/4",
+        "http://gerrit.wikimedia.org/r/1218340",
+    ],
+)
+def test_what_people_copy_from_wiki_pages_and_address_bars_is_read(pasted: str) -> None:
+    public = "https://gerrit.wikimedia.org/r/"
+    assert gerrit_references.reference_of(pasted, public) == "1218340"
+    assert gerrit_references.references_of(f"{pasted}, 7", public) == ("1218340", "7")
+
+
+def test_an_address_states_a_project_and_a_patch_set() -> None:
+    pasted = "/r/c/mediawiki/core/+/12/4 https://gerrit.wikimedia.org/r/13/2 /r/14 15"
+
+    said = {number: (one.project, one.patch_set) for number, one in stated_in(pasted).items()}
+
+    assert said == {12: ("mediawiki/core", 4), 13: ("", 2), 14: ("", 0)}

@@ -10,8 +10,8 @@ from scheduler.domain.changes import ChangedFile
 from scheduler.models import Backport, Override, User, Window
 from scheduler.services.changes import store_changes
 from scheduler.views import signing_in
+from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Open
-from tests.browser.test_october import assert_accessible
 from tests.factories import fetched, fetched_fix, make_backport, make_window
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -176,17 +176,16 @@ def test_it_is_watched_handed_over_and_vetoed(opened: Open, long_task: Backport)
     assert Backport.objects.get(pk=long_task.pk).status == "missed"
 
 
-@pytest.mark.parametrize("width", [1280, 390])
 def test_the_pages_have_no_accessibility_findings(
-    opened: Open, l10n: Backport, long_task: Backport, width: int
+    opened: Open, l10n: Backport, long_task: Backport
 ) -> None:
-    rae, dev = opened("rae", viewport={"width": width, "height": 800}), opened("dev")
+    rae, dev = opened("rae"), opened("dev")
     rae.goto(address_of(l10n))
     approve(rae, 1)
     swap_patch_set(2000, 2)
     rae.goto(address_of(l10n))
     open_everything(rae)
-    assert_accessible(rae, width, "what changed since")
+    assert_accessible(rae, "what changed since")
 
     rae.goto(address_of(long_task))
     open_everything(rae)
@@ -194,14 +193,14 @@ def test_the_pages_have_no_accessibility_findings(
     rae.get_by_role("button", name=f"Propose to override {RULE}").click()
     expect(rae.get_by_text("override proposed")).to_be_visible()
     open_everything(rae)
-    assert_accessible(rae, width, "a proposed override")
+    assert_accessible(rae, "a proposed override")
     dev.goto(address_of(long_task))
     dev.get_by_role("button", name="Confirm: ").click()
     expect(dev.get_by_text("Overridden by rae and dev")).to_be_visible()
     for address in (address_of(long_task), "/overrides/", "/policy", "/", "/sign-in"):
         rae.goto(address)
         open_everything(rae)
-        assert_accessible(rae, width, address)
+        assert_accessible(rae, address)
 
 
 def open_everything(page: Page) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import combinations, permutations
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,9 @@ from scheduler.domain.production import Production
 from scheduler.domain.safety import Judge
 from scheduler.domain.statements import OnlyFirst, Statement, StatementKind
 from scheduler.domain.windows import Window
+
+# The tracer would make these take three times as long; the cases run every line that they do.
+pytestmark = pytest.mark.no_cover
 
 START = datetime(2026, 8, 26, 13, tzinfo=UTC)
 PRODUCTION = Production(checked_out=("1",), live={"all": "1"})

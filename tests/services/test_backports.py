@@ -100,7 +100,21 @@ def test_a_locked_window_cannot_be_booked(
 
 
 @pytest.mark.parametrize(
-    "says_nothing", ["none", "None.", "", " - ", "low risk", "n.a. ", "Minimal !"]
+    "says_nothing",
+    [
+        *(
+            "none",
+            "None.",
+            "",
+            " - ",
+            "low risk",
+            "n.a. ",
+            "Minimal !",
+            "No problems",
+            "no problem",
+        ),
+        *("None expected.", "not likely", "Keine", "nothing special", "N/A", "I don't know"),
+    ],
 )
 def test_problems_could_always_occur_somewhere(
     window: Window, ada: User, says_nothing: str
@@ -112,7 +126,11 @@ def test_problems_could_always_occur_somewhere(
 def test_its_requester_and_a_reviewer_can_withdraw(
     backport: Backport, window: Window, rae: User
 ) -> None:
-    withdraw_backport(backport=backport, by=rae, fingerprint=backport.fingerprint)
+    shown = backport.fingerprint
+    with pytest.raises(Refused, match="Say why: ada requested it"):
+        withdraw_backport(backport=backport, by=rae, fingerprint=shown)
+    withdraw_backport(backport=backport, by=rae, fingerprint=shown, reason="Fixed elsewhere.")
+    assert Event.objects.get(kind="backport.withdraw").payload == {"reason": "Fixed elsewhere."}
     backport.refresh_from_db()
     assert backport.status == Status.WITHDRAWN
     assert kinds() == ["backport.submit", "backport.withdraw"]

@@ -271,7 +271,7 @@ def test_who_was_in_the_queue_when_it_was_locked_is_told_though_it_left_since(
     assert plan is not None
     lock_window(window=window, by=dev, plan_fingerprint=plan.fingerprint)
     hand_over_backport(by=rel, to=rel, **current(booked))  # type: ignore[arg-type]
-    withdraw_backport(by=rel, **current(booked))  # type: ignore[arg-type]
+    withdraw_backport(by=rel, reason="Done.", **current(booked))  # type: ignore[arg-type]
     unlock_window(window=window, by=rel, reason="Late news.")
     deliver_events(at=timezone.now())
 

@@ -61,7 +61,10 @@ def test_the_page_and_the_terminal_say_the_same_of_the_cast(client: Client) -> N
 
     for person, line in zip(CAST, who_is_who().splitlines(), strict=True):
         assert line.split() == f"{person.username} {person.is_a} {person.does}".split()
-        assert f'<bdi>{person.username}</bdi> <span class="quiet small">{person.does}<' in page
+        assert (
+            f'<bdi>{person.username}</bdi> <span class="quiet small">{person.is_a}: {person.does}<'
+            in page
+        )
 
 
 def test_a_closed_account_of_the_demo_is_told_so(client: Client) -> None:

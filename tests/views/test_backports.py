@@ -328,14 +328,6 @@ def test_what_has_ended_is_booked_again_and_is_not_judged_any_more(book: Book, a
     assert "Book it again" not in as_("sam").get(address).content.decode()
 
 
-def test_the_answers_of_an_open_backport_are_copied_to_a_sibling(book: Book, as_: As) -> None:
-    backport = book(CIRRUS)
-    copies = f'href="/backports/new?from={backport.pk}">Copy the answers to a sibling'
-
-    assert copies in as_("rae").get(f"/backports/{backport.pk}").content.decode()
-    assert copies not in as_("sam").get(f"/backports/{backport.pk}").content.decode()
-
-
 def test_new_answers_are_said_to_be_saved(book: Book, as_: As) -> None:
     backport = book(CIRRUS)
     sent = {**ANSWERS, "nick": "ada_w", "fingerprint": backport.fingerprint, "key": str(uuid4())}

@@ -21,7 +21,7 @@ from swat.embedded.gerrit import DemoGerrit
 from swat.embedded.gerrit_changes import NEW as NEW_VERSION
 from swat.embedded.gerrit_changes import OLD as OLD_VERSION
 from swat.embedded.gerrit_changes import SITUATIONS, change_id_of
-from tests.factories import fetched, make_backport, promote
+from tests.factories import approve, fetched, make_backport, make_window, promote
 from tests.fakes import FakeReviewSystem
 from tests.views.conftest import ANSWERS, DAY, in_a_day
 
@@ -155,7 +155,7 @@ def test_where_no_sibling_exists_the_way_to_gerrit_is_shown(
 ) -> None:
     text = previewed(as_("ada"), ALONE, window=window.pk)
 
-    assert f"nobody has picked it to <bdi>{NEW}</bdi> yet." in text
+    assert f"nobody has cherry-picked it to <bdi>{NEW}</bdi> yet." in text
     assert f'/c/mediawiki/extensions/ConfirmEdit/+/{ALONE}"' in text
 
 
@@ -460,3 +460,51 @@ def test_the_long_title_and_hostile_text_are_shown_as_text(
     assert "<script>" not in previewed(ada, "<script>alert(1)</script>", window=window.pk)
     assert "cannot be read" in previewed(ada, f"{CONFIG} <b>", window=window.pk)
     assert gerrit.changes[LONG].subject[:60] in previewed(ada, LONG, window=window.pk)
+
+
+def test_an_address_that_contradicts_gerrit_says_so_beside_the_facts(
+    as_: As, window: Window, gerrit: DemoGerrit
+) -> None:
+    text = previewed(as_("ada"), f"/r/c/mediawiki/core/+/{PICKED}/99", window=window.pk)
+
+    assert f"The address says that {PICKED} is of mediawiki/core; it is of" in text
+    assert "The address names patch set 99; the current one is 1," in text
+
+
+def test_what_is_booked_already_is_said_first_and_cannot_be_booked(
+    as_: As, window: Window, gerrit: DemoGerrit
+) -> None:
+    ada = as_("ada")
+    assert ada.post("/backports/new", sent(window, SIBLING)).status_code == 302
+    backport = Backport.objects.get()
+
+    text = ada.get(f"/backports/new?change={SIBLING}").content.decode()
+
+    assert f'<a href="/backports/{backport.pk}">booked already</a>' in text
+    assert text.index("booked already") < text.index("Why can it not wait")
+    assert '<button class="main" disabled aria-describedby="booked">Book it</button>' in text
+    assert "disabled" not in ada.get(f"/backports/new?change={PICKED}").content.decode()
+
+
+def test_the_summary_of_an_empty_form_begins_with_the_change(as_: As, window: Window) -> None:
+    answer = as_("ada").post("/backports/new", {"key": str(uuid4()), "window": window.pk})
+
+    text = answer.content.decode()
+    summary = text[text.index("Not booked yet.") :]
+    assert summary.index("#id_change") < summary.index("#id_why_not_train")
+    assert "fields below need a second look" in summary
+
+
+def test_a_full_window_leads_to_the_next_one_with_room(as_: As, cast: dict[str, User]) -> None:
+    full, free = make_window(in_hours=24), make_window(in_hours=48)
+    for number in range(1, 7):
+        approve(make_backport(full, cast["ada"], fetched(number)), cast["rae"])
+    ada = as_("ada")
+
+    page = ada.get(f"/windows/{full.pk}").content.decode()
+    form = ada.get(f"/backports/new?window={full.pk}").content.decode()
+
+    assert "This window is full: 6 slots of 6 taken." in page
+    assert f'<a class="button main" href="/backports/new?window={free.pk}">' in page
+    assert "The window you came from is full" in form
+    assert f'value="{free.pk}" id="id_window_{free.pk}" checked' in form

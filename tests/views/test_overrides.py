@@ -289,7 +289,7 @@ def test_the_list_tells_what_is_in_force_proposed_and_past_and_counts(
     assert [(one.rule, one.all_time, one.in_force) for one in answer.context["counts"]] == [
         (RULE, 2, 1)
     ]
-    assert [len(rows) for _, _, rows in answer.context["lists"]] == [1, 0, 1]
+    assert [len(rows) for _, _, rows in answer.context["lists"]] == [0, 1, 1]
     assert f'href="/backports/{other.pk}"' in answer.content.decode()
 
 
@@ -323,3 +323,26 @@ def test_more_overrides_take_no_more_queries(
         counts.append(len(queries))
 
     assert counts[0] == counts[1]
+
+
+def test_a_proposed_override_says_who_can_confirm_it_and_leads_there(
+    booked: Backport, entered: As
+) -> None:
+    propose(entered("rel"), booked)
+
+    text = page_of(entered("dev"), booked)
+    listed = entered("dev").get("/overrides/").content.decode()
+
+    sentence = f"rel proposes to let it go although {RULE} objects; a second person has to"
+    assert f"{sentence} confirm it: dev or rae can." in text
+    assert listed.index("Waits for a second person") < listed.index("In force")
+    assert f'href="/policy#{RULE}"' in listed
+    assert f'<a class="button" href="/backports/{booked.pk}#finding-{RULE}">Confirm' in listed
+    assert ">Confirm or" not in entered("rel").get("/overrides/").content.decode()
+
+
+def test_the_page_says_until_when_a_sign_in_counts(booked: Backport, entered: As) -> None:
+    text = page_of(entered("rel"), booked)
+
+    assert "You showed who you are at" in text
+    assert "that counts until" in text

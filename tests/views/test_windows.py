@@ -249,7 +249,7 @@ def test_every_state_with_something_live_says_what(
 
     text = as_("ada").get(f"/windows/{october.pk}").content.decode()
 
-    assert f"live: {CIRRUS}" in text
+    assert f'<abbr title="{CIRRUS}">1 live</abbr>' in text
 
 
 def test_the_calendar_begins_with_what_can_be_booked(as_: As, cast: dict[str, User]) -> None:
@@ -276,7 +276,7 @@ def test_who_only_wrote_a_change_is_not_offered_to_answer_about_it(
 
     text = as_("dev").get(f"/windows/{october.pk}").content.decode()
 
-    assert "One of the two requesters or a reviewer can answer it." in text
+    assert "You cannot answer it." in text
     assert 'name="answer"' not in text
     assert "belong together" not in as_("dev").get("/").content.decode()
 
@@ -311,3 +311,38 @@ def test_a_window_that_has_begun_has_less_time_and_is_not_the_next_one(
     assert '<span class="quiet nowrap">29 min</span>' in text  # the begun minute is gone
     assert f'<a class="button main" href="/backports/new?window={coming.pk}">Book in it</a>' in text
     assert f'value="{coming.pk}" id="id_window_{coming.pk}" checked' in form
+
+
+def test_what_a_past_window_says_is_true_of_the_past(as_: As, cast: dict[str, User]) -> None:
+    now = timezone.now()
+    over = Window.objects.create(start=now - 2 * HOUR, end=now - HOUR, title="Morning SWAT")
+
+    text = as_("ada").get(f"/windows/{over.pk}").content.decode()
+
+    assert "Nobody booked in this window." in text
+    assert "It ended without a plan." in text
+    assert "It was never locked, so no queue of it was final." in text
+    assert "still follows the facts" not in text
+
+
+def test_the_checklist_says_how_final_it_is_and_how_to_take_all_of_it_back(
+    book: Book, as_: As, october: Window, cast: dict[str, User]
+) -> None:
+    backport = book(CIRRUS, steps_before="Make the table.")
+    approve_backport(backport=backport, reviewer=cast["rae"], fingerprint=backport.fingerprint)
+    october.deployers.add(cast["dev"])
+    address = f"/windows/{october.pk}/checklist"
+
+    text = as_("dev").get(address).content.decode()
+
+    assert "Not locked: not final." in text
+    assert "Deployers: <bdi>dev</bdi>. As of" in text
+    assert "Every page, if the schema is registered twice." in text
+    assert "Revert both, the second one first." in text
+    assert f"In this order: {CIRRUS}." in text
+    assert 'id="checklist" data-polls' in text
+    shown = {"plan_fingerprint": answer_of(october)["plan_fingerprint"], "key": str(uuid4())}
+    as_("dev").post(f"/windows/{october.pk}/lock", shown)
+    part = as_("dev").get(address, headers=HTMX).content.decode()
+    assert "Locked by <bdi>dev</bdi>, " in part
+    assert "<html" not in part

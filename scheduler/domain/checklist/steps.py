@@ -75,6 +75,6 @@ def checklist_of(
 
 
 def _tester(answer: Answers) -> str:
-    if answer.tester and answer.nick:
+    if answer.tester and answer.nick not in {"", answer.tester}:
         return f"{answer.tester} ({answer.nick})"
     return answer.tester or answer.nick or "The requester"

@@ -27,7 +27,7 @@ function isInUse(part) {
   const selection = document.getSelection();
   return (
     (part.contains(document.activeElement) && document.activeElement !== document.body) ||
-    part.querySelector("details[open]") !== null ||
+    part.querySelector("details[open]:not([data-open])") !== null ||
     [...part.querySelectorAll("input:checked, textarea, input[type=text]")].some((field) =>
       field.type === "radio" || field.type === "checkbox"
         ? field.checked !== field.defaultChecked

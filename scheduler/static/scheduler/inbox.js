@@ -35,26 +35,41 @@ function takesKeys(field) {
   return field.matches("input:not([type=checkbox]), textarea, select, [contenteditable]");
 }
 
+// The row that the keys are about is the open one.
+function open(row) {
+  const body = row.querySelector("details[name=row]");
+  if (body) body.open = true;
+}
+
 function go(from, step) {
   const all = rows();
   if (!all.length) return;
   const next = from < 0 ? lastRow : from + step;
   lastRow = Math.max(0, Math.min(next, all.length - 1));
-  const link = all[lastRow].querySelector("h2 a");
-  link.focus({ preventScroll: true });
+  open(all[lastRow]);
+  all[lastRow].querySelector("h2 a").focus({ preventScroll: true });
   all[lastRow].scrollIntoView({ block: "nearest" });
 }
 
 function tick(row) {
   const box = row.querySelector("input[name=tick]");
   if (box && !box.disabled) box.click();
-  else say(row.dataset.whyNoTick);
+  else say(row.dataset.whyNoTick || "It cannot be ticked.");
 }
 
-function approve(row) {
-  const button = row.querySelector("form[action$='/approve'] button");
-  if (row.dataset.whyNoTick || !button) say(row.dataset.whyNoTick || "It cannot be approved here.");
-  else button.click();
+// A key leads to a decision; the button there decides.
+function lead(row, way, missing) {
+  const button = row.querySelector(`form[action$='/${way}'] button, button[formaction$='/${way}']`);
+  if (!button) {
+    say(missing);
+    return;
+  }
+  open(row);
+  button.closest("details").open = true;
+  for (const other of button.form.querySelectorAll(".buttons button"))
+    other.classList.toggle("main", other === button);
+  (button.form.querySelector("[name=reason]") ?? button).focus();
+  say(`${button.textContent}: nothing is sent until you press the button.`);
 }
 
 const KEYS = {
@@ -62,20 +77,27 @@ const KEYS = {
   ArrowDown: (row, at) => go(at, 1),
   k: (row, at) => go(at, -1),
   ArrowUp: (row, at) => go(at, -1),
-  o: (row) => row?.querySelector("h2 a").click(),
-  x: (row) => row && tick(row),
-  a: (row) => row && approve(row),
+  o: (row) => row.querySelector("h2 a").click(),
+  x: tick,
+  a: (row) => lead(row, "approve", "It cannot be approved here."),
+  q: (row) => lead(row, "ask", "Nothing can be asked about it here."),
+  d: (row) => lead(row, "decline", "It cannot be declined here."),
+  t: (row) => lead(row, "train", "It cannot be sent to the train."),
   "?": () => keys.showModal(),
 };
+const SCROLL = ["ArrowDown", "ArrowUp"]; // outside the list these mean something else
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.altKey || event.metaKey || event.repeat && event.key === "a") return;
+  if (event.ctrlKey || event.altKey || event.metaKey || keys.open) return;
   const meant = Object.hasOwn(KEYS, event.key) ? KEYS[event.key] : null;
-  if (!meant || areOff() || !event.target.closest("#waiting") || takesKeys(event.target)) return;
-  event.preventDefault();
-  const row = event.target.closest("article");
-  const at = rows().indexOf(row);
+  const isHere = event.target === document.body || event.target.closest("#main");
+  if (!meant || areOff() || !isHere || takesKeys(event.target)) return;
+  const at = rows().indexOf(event.target.closest("article"));
+  if (at < 0 && SCROLL.includes(event.key)) return;
   if (at >= 0) lastRow = at;
+  const row = rows()[Math.min(lastRow, rows().length - 1)];
+  if (!row && event.key !== "?") return;
+  event.preventDefault();
   meant(row, at);
 });
 
