@@ -47,6 +47,7 @@ from tests.factories import answers, approve, fetched, make_change, make_person
 DAY, WEEK = timedelta(days=1), timedelta(weeks=1)
 TIMES_OF_DAY = (clock(0), clock(6), clock(13))  # Monday to Thursday in Los Angeles
 BOOKED_WINDOWS, BOOKED = 8, 6  # of the coming ones; the first two of each are approved
+LAST_OF_THE_PAST = 8 * DAY  # the calendar shows this week: it has to have the same on both
 VERSIONS = 52
 GROUPS = ("group0", "group1", "group2")
 REQUESTS, WARM_UP = 20, 3
@@ -120,8 +121,8 @@ def make_history(people: dict[str, User], windows: int, per_window: int) -> None
         some = Window.objects.bulk_create(
             Window(
                 title="SWAT",
-                start=now - timedelta(minutes=61 * (n + 60)),
-                end=now - timedelta(minutes=61 * (n + 60) - 60),
+                start=now - LAST_OF_THE_PAST - timedelta(minutes=61 * n),
+                end=now - LAST_OF_THE_PAST - timedelta(minutes=61 * n - 60),
             )
             for n in range(begin, min(begin + 500, windows))
         )

@@ -70,6 +70,10 @@ class Backport(models.Model):
 
     class Meta:
         ordering = ["submitted_at", "pk"]
+        indexes = [
+            # What is open of one person: most of what they ever asked for is not.
+            models.Index(name="backport_of_requester", fields=["requester", "status"]),
+        ]
         constraints = [
             models.UniqueConstraint(
                 name="backport_one_open_per_change",

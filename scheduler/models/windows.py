@@ -210,6 +210,7 @@ class Window(models.Model):
                 condition=models.Q(
                     kind__in=sorted(kind.value for kind in domain.BOOKABLE),
                     cancelled_at__isnull=True,
+                    as_of__isnull=True,
                 ),
             ),
             models.UniqueConstraint(name="window_once_a_day", fields=["series", "series_day"]),

@@ -6,6 +6,7 @@ What guards each is shown by a control: the same done by looking first, and then
 import threading
 from collections.abc import Callable
 from datetime import time, timedelta
+from functools import partial
 
 import pytest
 from django.db import connection
@@ -115,7 +116,8 @@ def test_the_last_slot_goes_to_one() -> None:
 
 
 def test_control_a_slot_that_is_only_looked_for_goes_to_two() -> None:
-    free, taken, all_looked = 1, [], threading.Barrier(2)
+    free, all_looked = 1, threading.Barrier(2)
+    taken: list[int] = []
 
     def look_then_take() -> None:
         is_free = len(taken) < free
@@ -156,8 +158,7 @@ def test_control_a_window_that_is_only_looked_for_is_there_twice() -> None:
 
 def test_a_series_begun_by_two_at_once_is_there_once() -> None:
     rel = make_person("rel")
-    begin = lambda: make_series(facts=series_facts(), by=User.objects.get(pk=rel.pk))  # noqa: E731
-    results = together([begin] * 3)
+    results = together([partial(make_series, facts=series_facts(), by=rel)] * 3)
     assert len(refusals(results)) == 2
     assert WindowSeries.objects.count() == 1
     assert wrongs() == []
@@ -231,7 +232,7 @@ def test_a_series_never_ends_before_what_somebody_books_meanwhile(_round: int) -
             change=change, window=again(window), requester=ada, answers=answers()
         ),
         # These take windows, then the head of the log: in another order they would stop each other.
-        *[lambda other=other: sign_up(window=again(other), by=dev) for other in others],  # type: ignore[misc]
+        *(partial(sign_up, window=other, by=dev) for other in others),
     ]
     refusals(together(jobs))
     window.refresh_from_db()
@@ -327,9 +328,8 @@ def left_to_the_train(transactional_db: None) -> Backport:
 
 
 def test_two_clocks_find_once_that_the_train_arrived(left_to_the_train: Backport) -> None:
-    tick = lambda: follow_the_train(now=timezone.now())  # noqa: E731
-    assert refusals(together([tick] * 3)) == []
-    tick()
+    assert refusals(together([partial(follow_the_train, now=timezone.now())] * 3)) == []
+    follow_the_train(now=timezone.now())
     left_to_the_train.refresh_from_db()
     assert left_to_the_train.status == Status.DEPLOYED
     assert kinds().count("backport.arrive") == 1
