@@ -1,11 +1,11 @@
 """The calendar in a real browser: a series on the wrong side of a change of clocks, a freeze."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from scheduler.models import Freeze, User, Window, WindowSeries
 from tests.browser.conftest import Open
+from tests.browser.test_october import assert_accessible
 from tests.factories import fetched, make_backport
 from tests.views.conftest import in_a_day
 
@@ -84,11 +84,3 @@ def test_no_page_of_the_calendar_has_accessibility_findings(
     rel.get_by_role("button", name="Begin the series").click()
     expect(rel.get_by_role("group", name="The clocks show it twice; which one?")).to_be_visible()
     assert_accessible(rel, width, "a series that asks")
-
-
-def assert_accessible(page: Page, width: int, name: str) -> None:
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-        found = Axe().run(page).response["violations"]
-        assert [(one["id"], one["nodes"][0]["html"]) for one in found] == [], (name, scheme)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, scheme)

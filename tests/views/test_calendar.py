@@ -92,8 +92,8 @@ def test_only_windows_in_which_people_book_have_slots(as_: As, cast: dict[str, U
 
     assert text.count("6 of 6 slots</span>") == 2
     assert text.count("/backports/new?window=") == 3  # and the next one with room
-    for kind in ("training", "train", "security", "dedicated", "infrastructure", "no deploy"):
-        assert f"</span> {kind}</span>" in text
+    for named in ("training", "train", "security", "dedicated", "infrastructure", "no deploy"):
+        assert f"</span> {named}</span>" in text
 
 
 def test_states_are_told(as_: As, cast: dict[str, User]) -> None:

@@ -234,7 +234,7 @@ class Story:
         self.post("rel", "freezes", (422,), ends_at="11:00", edit="1", **freeze)
         at = datetime.combine(day, time_of_day(12), UTC)
         add_freeze(
-            facts=FreezeFacts(at, at + timedelta(hours=1), str(freeze["reason"])),
+            facts=FreezeFacts(at, at + timedelta(hours=1), visible_line(str(freeze["reason"]))),
             by=self.people["rel"],
         )
         self.look("rel", "freezes")
