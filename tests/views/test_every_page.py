@@ -35,6 +35,7 @@ PAGES = (
     "/profile",
     "/profile/password",
     "/sign-in/again",
+    "/calendar/week/2026-W49.wiki",
 )
 # These ask first whether it is still you, or are for release engineers only.
 GUARDED = (
@@ -44,6 +45,7 @@ GUARDED = (
     "/profile/codes/new",
     "/people/",
     "/people/1",
+    "/calendar/import",
 )
 FORMS = (
     "/backports/drafts",
@@ -72,6 +74,9 @@ FORMS = (
     "/sign-in/provider",
     "/sign-in/provider/again",
     "/profile/sessions",
+    "/profile/feed",
+    "/profile/feed/revoke",
+    "/calendar/import/make",
     "/people/1/roles",
     "/people/1/disable",
     "/people/1/enable",
