@@ -1,4 +1,4 @@
-"""`import_calendar` and `export_calendar`: one clear line for what is no page, never a traceback."""
+"""`import_calendar` and `export_calendar`: what cannot be read is one clear line, exit 2."""
 
 import io
 import random

@@ -1,6 +1,7 @@
 """Calendar feeds: what they hold, how it changes, and that two independent parsers read it."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import icalendar
 import pytest
@@ -20,9 +21,11 @@ START = datetime(2026, 12, 1, 21, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def events_in(feed: bytes) -> dict[str, icalendar.Event]:
+def events_in(feed: bytes) -> dict[str, Any]:
     """Return the events of a feed, which both parsers read alike, by their UIDs."""
-    ours = {str(one["UID"]): one for one in icalendar.Calendar.from_ical(feed).walk("VEVENT")}
+    ours: dict[str, Any] = {
+        str(one["UID"]): one for one in icalendar.Calendar.from_ical(feed).walk("VEVENT")
+    }
     theirs = vobject.readOne(feed.decode())
     others = {one.uid.value: one for one in getattr(theirs, "vevent_list", [])}
     assert set(ours) == set(others)
@@ -38,7 +41,7 @@ def events_in(feed: bytes) -> dict[str, icalendar.Event]:
     return ours
 
 
-def feed(now: datetime) -> dict[str, icalendar.Event]:
+def feed(now: datetime) -> dict[str, Any]:
     return events_in(feed_of("SWAT", happenings_for_all(now)))
 
 

@@ -12,6 +12,7 @@ from base64 import b64decode, b64encode
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, timedelta
 from email.message import EmailMessage as ParsedMail
 from email.parser import BytesParser
 from email.policy import EmailPolicy
@@ -35,7 +36,10 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from scheduler import forms as our_forms
+from scheduler.adapters.calendars.entries import Entry
+from scheduler.adapters.calendars.wikitext import week_of
 from scheduler.adapters.cleaning import visible, visible_line, visible_prose
+from scheduler.domain.windows import WindowKind
 from scheduler.models import Backport, Notification, Override, User, Window
 from scheduler.services.notifications import deliver_events, mail_of
 from scheduler.urls import urlpatterns
@@ -187,6 +191,10 @@ class Story:
         text = self.words(which, 100, visible_line)
         self.post("ada", "profile", time_zone="UTC", nick=text, mail_own="on")
         self.post("rel", "person-add-name", self.people["sam"], name=text)
+        start = timezone.now().astimezone(UTC).replace(second=0, microsecond=0) + timedelta(days=1)
+        title = self.words(which, 90, visible_line)
+        page = week_of(start.date(), [Entry(start, 60, WindowKind.DEDICATED, title)])
+        self.post("rel", "calendar-import", (200,), text=page)
 
     def draft(self) -> None:
         """Type all six into the fields of a request, without booking it."""
@@ -307,7 +315,7 @@ class Story:
             if before is not None:  # one address, typed into six times
                 self.pages[key].shape |= before.shape
                 self.pages[key].wrong += before.wrong
-        elif answer["Content-Type"] == "application/json":
+        elif "window-document" in key:
             self.documents.append(text_of(answer))
 
     def crawl(self, who: str) -> dict[str, int]:
