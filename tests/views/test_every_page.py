@@ -38,6 +38,7 @@ PAGES = (
     "/profile",
     "/profile/password",
     "/sign-in/again",
+    "/calendar/week/2026-W49.wiki",
 )
 # These ask first whether it is still you, or are for release engineers only.
 GUARDED = (
@@ -49,6 +50,7 @@ GUARDED = (
     "/people/1",
     "/mail/",
     "/calendar/windows/new",
+    "/calendar/import",
 )
 FORMS = (
     "/backports/drafts",
@@ -86,6 +88,9 @@ FORMS = (
     "/sign-in/provider",
     "/sign-in/provider/again",
     "/profile/sessions",
+    "/profile/feed",
+    "/profile/feed/revoke",
+    "/calendar/import/make",
     "/people/1/roles",
     "/people/1/disable",
     "/people/1/enable",

@@ -37,7 +37,10 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from scheduler import forms as our_forms
+from scheduler.adapters.calendars.entries import Entry
+from scheduler.adapters.calendars.wikitext import week_of
 from scheduler.adapters.cleaning import visible, visible_line, visible_prose
+from scheduler.domain.windows import WindowKind
 from scheduler.models import (
     Backport,
     Freeze,
@@ -200,6 +203,10 @@ class Story:
         text = self.words(which, 100, visible_line)
         self.post("ada", "profile", time_zone="UTC", nick=text, mail_own="on")
         self.post("rel", "person-add-name", self.people["sam"], name=text)
+        start = timezone.now().astimezone(UTC).replace(second=0, microsecond=0) + timedelta(days=1)
+        title = self.words(which, 90, visible_line)
+        page = week_of(start.date(), [Entry(start, 60, WindowKind.DEDICATED, title)])
+        self.post("rel", "calendar-import", (200,), text=page)
 
     def plan(self, which: int) -> None:
         """Plan the calendar: a series, a single window that is moved and called off, a freeze."""
@@ -359,7 +366,7 @@ class Story:
             if before is not None:  # one address, typed into six times
                 self.pages[key].shape |= before.shape
                 self.pages[key].wrong += before.wrong
-        elif answer["Content-Type"] == "application/json":
+        elif "window-document" in key:
             self.documents.append(text_of(answer))
 
     def crawl(self, who: str) -> dict[str, int]:
