@@ -30,6 +30,7 @@ PAGES = (
     "/reviews/news",
     "/windows/{window}",
     "/windows/{window}/checklist",
+    "/train",
     "/policy",
     "/overrides/",
     "/profile",
@@ -44,6 +45,8 @@ GUARDED = (
     "/profile/codes/new",
     "/people/",
     "/people/1",
+    "/train/plan",
+    "/train/import",
 )
 FORMS = (
     "/backports/drafts",
@@ -79,6 +82,8 @@ FORMS = (
     "/people/1/second-factor",
     "/people/1/names",
     "/people/1/names/remove",
+    "/people/1/tokens",
+    "/people/tokens/1/revoke",
 )
 
 
