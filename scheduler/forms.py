@@ -927,7 +927,7 @@ class VersionForm(forms.Form):
 class TrainFilesForm(forms.Form):
     """`wikiversions.json` and the lists of the groups, pasted or uploaded."""
 
-    wikiversions = forms.CharField(
+    wikiversions = ProseField(
         label="wikiversions.json",
         help_text='Such as: {"enwiki": "php-1.47.0-wmf.31"}',
         required=False,
@@ -935,7 +935,7 @@ class TrainFilesForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
     )
     wikiversions_file = forms.FileField(label="The same as a file", required=False)
-    groups = forms.CharField(
+    groups = ProseField(
         label="Groups, as a JSON object of lists",
         help_text='Such as: {"group0": ["testwiki", "mediawikiwiki"]}',
         required=False,

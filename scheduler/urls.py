@@ -128,7 +128,10 @@ urlpatterns = [
     path("train/plan", train.plan, name="train-plan"),
     path("train/plan/<int:pk>", train.plan, name="train-plan-again"),
     path("train/import", train.read_files, name="train-import"),
-    path("train/<int:pk>/<slug:slug>", train.deed, name="train-deed"),
+    *(
+        path(f"train/<int:pk>/{slug}", train.deed, {"slug": slug}, name=f"train-{slug}")
+        for slug in train.DEEDS
+    ),
     path("policy", policy.policy, name="policy"),
     path("healthz", health.healthz, name="healthz"),
     path("api/train", train_api.state, name="api-train"),

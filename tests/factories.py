@@ -124,3 +124,22 @@ def promote(version: TrainVersion, group: str, at: datetime) -> None:
     Promotion.objects.create(version=version, group=group, at=at, done_at=done_at)
     if done_at is not None:
         GroupMove.objects.create(version=version, group=group, at=at)
+
+
+def make_train(now: datetime) -> tuple[TrainVersion, TrainVersion]:
+    """Make two versions that are checked out; the newer one serves group0 since yesterday.
+
+    The branch of the older one is that of `fetched_fix`. Group1 is due in a day, group2 in two.
+    """
+    day = timedelta(days=1)
+    made = []
+    for position, name in ((1, "1.47.0-wmf.30"), (2, "1.47.0-wmf.31")):
+        week = 7 * (2 - position)
+        cut = now - (week + 2) * day
+        row = TrainVersion.objects.create(
+            name=name, position=position, cut_at=cut, checked_out_from=cut
+        )
+        for group, days in (("group0", -1), ("group1", 1), ("group2", 2)):
+            promote(row, group, now + (days - week) * day)
+        made.append(row)
+    return made[0], made[1]

@@ -151,9 +151,7 @@ DEEDS: Mapping[str, Deed] = {
 @READ
 def deed(request: PageRequest, pk: int, slug: str) -> HttpResponse:
     """Show exactly what an act on a version would do, and do it when that is confirmed."""
-    found = DEEDS.get(slug)
-    if found is None:
-        raise Http404
+    found = DEEDS[slug]
     require(actor_of(request.user), Act.MANAGE_TRAIN)
     version = get_object_or_404(TrainVersion, pk=pk)
     sent = request.POST if request.method == "POST" else request.GET
@@ -199,7 +197,7 @@ def _ask(
     found = DEEDS[slug]
     context: dict[str, object] = {
         "section": "train",
-        "slug": slug,
+        "action": reverse(f"train-{slug}", args=[version.pk]),
         "version": version,
         "group": group,
         "title": found.title.format(version=version, group=group),

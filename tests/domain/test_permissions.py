@@ -6,7 +6,17 @@ import pytest
 
 from scheduler.domain.errors import NotPermitted
 from scheduler.domain.lifecycle import Status
-from scheduler.domain.permissions import Act, Actor, Relation, Role, may, relations_of, require
+from scheduler.domain.permissions import (
+    Act,
+    Actor,
+    Relation,
+    Role,
+    Scope,
+    may,
+    relations_of,
+    require,
+    require_scope,
+)
 
 # Each row: the act; who may by role (D developer, R reviewer, P deployer, E release engineer,
 # O operations);
@@ -150,3 +160,10 @@ def test_whoever_is_barred_may_nothing_whatever_they_are() -> None:
         assert not may(barred, act, frozenset({Relation.REQUESTER}))
         with pytest.raises(NotPermitted, match=r"^Set up a second factor first\.$"):
             require(barred, act, frozenset({Relation.REQUESTER}))
+
+
+def test_a_token_opens_what_its_scope_says_and_nothing_else() -> None:
+    require_scope(Scope.TRAIN, Act.MANAGE_TRAIN)
+    for act in set(Act) - {Act.MANAGE_TRAIN}:
+        with pytest.raises(NotPermitted, match=r"^This token is for the train: it may not "):
+            require_scope(Scope.TRAIN, act)

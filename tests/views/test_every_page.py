@@ -33,6 +33,7 @@ PAGES = (
     "/reviews/news",
     "/windows/{window}",
     "/windows/{window}/checklist",
+    "/train",
     "/policy",
     "/overrides/",
     "/profile",
@@ -51,6 +52,8 @@ GUARDED = (
     "/mail/",
     "/calendar/windows/new",
     "/calendar/import",
+    "/train/plan",
+    "/train/import",
 )
 FORMS = (
     "/backports/drafts",
@@ -99,6 +102,8 @@ FORMS = (
     "/people/1/names",
     "/people/1/names/remove",
     "/mail/1/try",
+    "/people/1/tokens",
+    "/people/tokens/1/revoke",
 )
 
 

@@ -46,17 +46,19 @@ from scheduler.models import (
     Freeze,
     Notification,
     Override,
+    TrainVersion,
     User,
     Window,
     WindowSeries,
 )
 from scheduler.services.calendar import FreezeFacts, add_freeze
 from scheduler.services.notifications import deliver_events, mail_of
+from scheduler.services.train import state_of_train
 from scheduler.urls import urlpatterns
 from swat.embedded.gerrit import DemoGerrit
 from swat.embedded.gerrit_changes import CONFIG, DemoChange, DemoFile, change_id_of
 from tests.domain.casebook import expanded
-from tests.factories import make_window
+from tests.factories import make_train, make_window
 from tests.hostile import HOSTILE, fitting
 from tests.markup import Page, leads_to_ours, more_than, read, unprintable_in
 from tests.views.conftest import ANSWERS, cast_of_five
@@ -319,6 +321,21 @@ class Story:
             self.look("rae", "backport", backport, mark="ended")
         override = Override.objects.filter(ended_at__isnull=True).earliest("pk")
         self.post("rel", "override-end", override, reason=self.words(1, 450))
+        self.drive_the_train()
+
+    def drive_the_train(self) -> None:
+        """Type into every form of the train, and give a program a token."""
+        _, newest = make_train(timezone.now())
+        groups = {f"group_{number}": "" for number in range(3)}
+        state = state_of_train()
+        self.post("rel", "train-plan", (409,), name=self.words(0, 60), cut="", **groups)
+        self.sent |= {("train-plan-again", one) for one in ("name", "cut", *groups)}  # the same
+        files = {"wikiversions": self.words(0, 450), "groups": self.words(1, 450)}
+        self.post("rel", "train-import", (422,), **files)
+        self.post("rel", "train-hold", newest, reason=self.words(0, 250), state=state)
+        self.look("rel", "train", mark="held")
+        owner = User.objects.get(username="dev")
+        self.post("rel", "token-make", owner, name=self.words(1, 60), scope="train")
 
     def backports(self, first: int = 1000) -> list[Backport]:
         """Return the six, in order."""
@@ -333,7 +350,8 @@ class Story:
         **typed: object,
     ) -> None:
         """Send a form, and read what it is answered."""
-        status = about if isinstance(about, tuple) else (302,)
+        shown_once = where == "token-make"  # the answer is the page with the secret on it
+        status = about if isinstance(about, tuple) else (200,) if shown_once else (302,)
         about = None if isinstance(about, tuple) else about
         address = reverse(where, args=[about.pk] if about else [])
         if isinstance(about, Backport):
@@ -378,6 +396,7 @@ class Story:
             "calendar": list(WindowSeries.objects.order_by("pk")[:1]),
             "overrides": list(Override.objects.order_by("pk")[:1]),
             "mail": list(Notification.objects.order_by("pk")[:1]),
+            "train": list(TrainVersion.objects.order_by("pk")),
         }
         shown: dict[str, int] = defaultdict(int)
         for route, pattern in {str(one.pattern): one for one in reversed(urlpatterns)}.items():
@@ -547,6 +566,7 @@ def planned(document: str, folder: Path) -> str:
 
 # Typed into by the tests below, and what takes a password or a code.
 ELSEWHERE = {("people", "q"), ("sign-in", "username"), ("mfa_activate_totp", "code")}
+ELSEWHERE |= {("train-import", "wikiversions_file"), ("train-import", "lists")}  # files
 
 
 def test_the_story_types_into_every_field_of_every_page(
@@ -581,6 +601,8 @@ def filled(form: type[forms.Form], typed: Mapping[str, str]) -> forms.Form:
     given: dict[str, object] = {}
     if "windows" in wants:
         given["windows"] = Window.objects.none()
+    if "groups" in wants:
+        given["groups"] = ("group0",)
     data = QueryDict("&".join(f"{name}={quoted(value)}" for name, value in typed.items()))
     made: Callable[..., forms.Form] = form
     return made(data=data, **given)

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('scheduler', '0005_calendar_and_train'),
+        ('scheduler', '0006_indexes'),
     ]
 
     operations = [
