@@ -17,9 +17,14 @@ from scheduler.domain.policy.findings import Place
 from scheduler.domain.production import Production
 from scheduler.domain.windows import Freeze
 from scheduler.models import Backport, Change, TrainVersion, Window
-from scheduler.queries import OPEN_STATUSES, moves_before, related_changes, train_freezes
+from scheduler.queries import (
+    OPEN_STATUSES,
+    moves_before,
+    newest_plans,
+    related_changes,
+    train_freezes,
+)
 from scheduler.views.plan_pages import PlanPage
-from scheduler.views.reading import newest_plans
 
 DAY = timedelta(days=1)
 WEEK = 7  # days

@@ -9,9 +9,9 @@ from scheduler.adapters.plan_document import parse
 from scheduler.domain.planning.ways import Later, Way, ways_into_queue
 from scheduler.domain.windows import BOOKABLE, FreezeScope, WindowKind
 from scheduler.models import Plan, Window
-from scheduler.queries import freeze_rules
+from scheduler.queries import freeze_rules, newest_plans
 from scheduler.views.plan_pages import PlanPage, numbers_in
-from scheduler.views.reading import changes_named, newest_plans
+from scheduler.views.reading import changes_named
 
 LOOKED_AHEAD = 12  # windows: three days of the usual week
 

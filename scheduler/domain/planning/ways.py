@@ -175,7 +175,8 @@ class _Search:
             )
         )
         if files:
-            dropped = " and ".join(f"{name}/" for name in sorted(_L10N & self.change.directories))
+            directories = {part for path in self.change.paths for part in path.split("/")[:-1]}
+            dropped = " and ".join(f"{name}/" for name in sorted(_L10N & directories))
             changes = ChangeSet([*self.given.changes, replace(self.change, files=files)])
             yield WayKind.DROP_L10N, f"drop {dropped}", replace(self.given, changes=changes)
 
@@ -269,7 +270,8 @@ class _Search:
         waiting = deque(found)
         while waiting:
             one = waiting.popleft()
-            for other in (*edges.firsts.get(one, ()), *edges.members[edges.bundles.of(one)]):
+            needed = [edge.first for edge in edges.firsts.get(one, ())]
+            for other in (*needed, *edges.members[edges.bundle[one]]):
                 if other not in found:
                     found.add(other)
                     waiting.append(other)
