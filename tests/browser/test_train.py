@@ -52,7 +52,8 @@ def test_incident_m_waits_for_the_train_and_then_goes(opened: Open, workflow: Ba
         rel.get_by_role("link", name=f"Promote {group} to 1.47.0-wmf.31").click()
         expect(rel.get_by_role("heading", level=1)).to_contain_text(f"Move {group}")
         rel.get_by_role("button", name=f"Move {group}").click()
-        expect(rel.get_by_text(f"{group} is on 1.47.0-wmf.31.")).to_be_visible()
+        done = rel.get_by_text(f"{group} is on 1.47.0-wmf.31.", exact=True)
+        expect(done).to_be_visible()
 
     approve(workflow, User.objects.get(username="rae"))
     ada.goto(f"/windows/{workflow.window.pk}")
