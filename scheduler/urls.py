@@ -40,6 +40,7 @@ urlpatterns = [
     path("calendar/windows/new", series.new_window, name="window-new"),
     path("calendar/freezes", freezes.freezes, name="freezes"),
     path("calendar/freezes/<int:pk>/call-off", freezes.call_off, name="freeze-call-off"),
+    path("calendar/public", calendar.public, name="calendar-public"),
     path("calendar.ics", feeds.for_all, name="feed"),
     path("calendar/<str:key>.ics", feeds.personal, name="feed-personal"),
     path("calendar/week/<str:name>.wiki", exchange.week, name="calendar-week"),

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
-from django.http import HttpResponse
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from scheduler.actors import actor_of
+from scheduler.domain.backports import Mark
 from scheduler.domain.permissions import EMERGENCY_ROLES, Act, Actor, may
 from scheduler.domain.windows import Freeze, FreezeRule, FreezeScope, WindowKind
 from scheduler.forms import grade_of
@@ -193,12 +196,31 @@ def calendar(request: PageRequest) -> HttpResponse:
     return page(request, "scheduler/calendar/calendar.html", context, partial="calendar")
 
 
+@login_not_required
+@require_safe
+def public(request: HttpRequest) -> HttpResponse:
+    """Show the windows to everybody, bots included: when, what, who deploys and who asked.
+
+    That is what the wiki page of the calendar told the world; of changes it tells nothing.
+    """
+    now = timezone.now()
+    today = now.astimezone(UTC).date()
+    monday = _start_of(today - timedelta(days=today.weekday()))
+    between = windows_between(monday, monday + timedelta(weeks=WEEKS))
+    windows = [window for window in between if window.as_of is None]
+    nobody = User()
+    plans, rules = plan_pages(windows, nobody), freeze_rules()
+    rows = [_row(window, plans[window.pk], rules, nobody, now) for window in windows]
+    context = {"rows": [row for row in _with_items(rows) if not row.is_over], "section": ""}
+    return render(request, "scheduler/calendar/public.html", context)
+
+
 def _calendar_page(user: User, now: datetime, week: str) -> CalendarPage:
     today = now.astimezone(UTC).date()
     this = today - timedelta(days=today.weekday())
     first = _monday_of(week) or this
     is_now = first == this
-    monday = datetime.combine(first, datetime.min.time(), UTC)
+    monday = _start_of(first)
     end = monday + timedelta(weeks=WEEKS)
     windows = windows_between(monday, end)
     plans = plan_pages(windows, user)
@@ -235,6 +257,10 @@ def _calendar_page(user: User, now: datetime, week: str) -> CalendarPage:
         state=_state(current),
         advice=_advice(actor, rows_for(user, now), now),
     )
+
+
+def _start_of(day: date) -> datetime:
+    return datetime.combine(day, datetime.min.time(), UTC)
 
 
 def _monday_of(week: str) -> date | None:
@@ -300,6 +326,7 @@ def _row(
             dict.fromkeys(
                 one.nick or one.requester.nick or one.requester.username
                 for one in plan.backports.values()
+                if Mark.SECURITY.value not in one.marks
             )
         ),
         is_over=window.is_over(now),

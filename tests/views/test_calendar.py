@@ -13,6 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from scheduler.domain.backports import Mark
 from scheduler.domain.windows import FreezeScope, Recurrence, WindowKind
 from scheduler.models import Event, Freeze, User, Window
 from scheduler.services.heartbeats import beat
@@ -48,6 +49,22 @@ def read_as_the_bot(page: bytes) -> Iterator[Item]:
             deployers=[one.text for one in item.cssselect(".deploycal-item-deployer .ircnick")],
             owners=[one.text for one in item.cssselect(".deploycal-item-changes .ircnick")],
         )
+
+
+def test_the_bot_needs_no_account_and_is_told_nothing_of_changes(
+    client: Client, cast: dict[str, User]
+) -> None:
+    window = in_a_day("UTC late backport window")
+    window.deployers.add(cast["dev"])
+    shown = make_backport(window, cast["ada"], fetched(1000), nick="ada_on_irc")
+    make_backport(window, cast["rae"], fetched(1001), nick="rae", marks=frozenset({Mark.SECURITY}))
+
+    answer = client.get("/calendar/public")
+
+    (item,) = read_as_the_bot(answer.content)
+    assert (item.start, item.deployers, item.owners) == (window.start, ["dev"], ["ada_on_irc"])
+    assert shown.change.subject not in answer.content.decode()
+    assert "1000" not in answer.content.decode()
 
 
 def test_the_channel_bot_reads_the_page_as_it_reads_the_wiki(
