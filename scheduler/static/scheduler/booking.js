@@ -17,3 +17,9 @@ if (beside) {
     beside.style.setProperty("--height", beside.offsetHeight + "px");
   }).observe(beside);
 }
+
+// What is booked already cannot be booked again; the button itself stays where a hand may be on it.
+document.addEventListener("htmx:afterSettle", () => {
+  document.querySelector("#book .main").disabled =
+    document.querySelector("#booked .note") !== null;
+});
