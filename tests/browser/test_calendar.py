@@ -17,6 +17,7 @@ def test_a_series_a_freeze_and_somebody_who_deploys(
     opened: Open, october: Window, script: bool
 ) -> None:
     rel = opened("rel", java_script_enabled=script)
+    rel.goto("/")
     rel.get_by_role("link", name="Series", exact=True).click()
     rel.get_by_label("Title").fill("Sunday backport window")
     rel.get_by_label("Sun", exact=True).check()

@@ -22,6 +22,7 @@ def test_a_page_is_imported_without_javascript(opened: Open, october: Window) ->
         "{{Deployment calendar event card\n|when=tomorrow\n}}"
     )
     rel = opened("rel", java_script_enabled=False, viewport={"width": 390, "height": 800})
+    rel.goto("/")
     rel.get_by_role("link", name="Import", exact=True).click()
     rel.get_by_label("Paste its wikitext").fill(text)
     rel.get_by_role("button", name="Show what would be made").click()

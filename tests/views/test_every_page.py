@@ -40,7 +40,6 @@ PAGES = (
     "/profile/password",
     "/sign-in/again",
     "/calendar/week/2026-W49.wiki",
-    "/calendar/public",
 )
 # These ask first whether it is still you, or are for release engineers only.
 GUARDED = (
