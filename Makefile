@@ -31,8 +31,8 @@ run: .venv/.runtime  ## Start everything on this machine with demo data; Ctrl-C 
 test: .venv/.dev  ## Run all tests on PostgreSQL, Valkey and Chromium (ARGS="-k word" goes to pytest)
 	@exec $(BIN)/python -m swat.embedded.test $(ARGS)
 
-faults: .venv/.dev  ## Kill web, worker and Redis, and see that nothing is lost or done twice
-	@exec $(BIN)/python -m swat.embedded.test tests/faults
+faults: .venv/.dev  ## Kill web, worker and Redis, and type sixty hostile strings into every field
+	@exec $(BIN)/python -m swat.embedded.test tests/faults tests/views/test_hostile_text.py
 
 check: .venv/.dev  ## Format, lint, types, layers, templates, migrations and deployment settings
 	$(BIN)/ruff format --check .
@@ -45,10 +45,11 @@ check: .venv/.dev  ## Format, lint, types, layers, templates, migrations and dep
 	@$(PRODUCTION) $(BIN)/python manage.py makemigrations --check --dry-run
 	@$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
-bench: .venv/.dev  ## Time planner and verifier beside their peers, and kill everything 200 times
+bench: .venv/.dev  ## Time planner, verifier and pages beside their peers, race, and kill everything 200 times
 	@$(BIN)/python benchmarks/plan.py
 	@$(BIN)/python benchmarks/verify.py
 	@$(BIN)/python benchmarks/races.py
+	@$(BIN)/python benchmarks/scale.py
 	@$(BIN)/python benchmarks/faults.py
 
 lock: .venv/.uv  ## Compile requirements*.in into the hashed lock files (UPGRADE=1 takes newer versions)

@@ -3,9 +3,9 @@
 `make bench` runs it; `--clients`, `--rounds` and `--race` choose less. Every client is a thread
 with a connection of its own, let go at the same moment. A violation is a state that must not be:
 the wrong patch set approved, a form that had two effects, two approvals in force, a window that
-has more in its queue than slots. A control is the same without what guards it; it has to show at
-least one violation, or the race proves nothing. Times are of one client's act, from the moment
-that all were let go, milliseconds.
+has more in its queue than slots, two windows at one time. A control is the same without what
+guards it; it has to show at least one violation, or the race proves nothing. Times are of one
+client's act, from the moment that all were let go, milliseconds.
 """
 
 import argparse
@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from swat.embedded import postgres
 
 HEADS = "  database           race clients rounds violations errors control     p50     p99"
-RACES = ("new-patch-set", "double-submit", "two-approvers", "last-slot")
+RACES = ("new-patch-set", "double-submit", "two-approvers", "last-slot", "same-window")
 WITH_DJANGO = (
     "import django, runpy; django.setup(); "
     "runpy.run_module('benchmarks.races_here', run_name='__main__', alter_sys=True)"

@@ -8,9 +8,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from django.core.management import call_command
 from django.db import OperationalError, connection
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from scheduler.domain.errors import Refused
@@ -18,6 +20,7 @@ from scheduler.domain.lifecycle import Status
 from scheduler.models import Backport, Change, Review, User, Window
 from scheduler.queries import newest_plan
 from scheduler.services.backports import submit_backport, submit_backports
+from scheduler.services.calendar import WindowFacts, add_window
 from scheduler.services.changes import store_changes
 from scheduler.services.events import first_break
 from scheduler.services.idempotency import once
@@ -34,6 +37,7 @@ from tests.factories import (
 )
 
 CONTROL_ROUNDS = 20
+FAR_AHEAD = 100_000  # hours: after the windows of the other races
 Job = Callable[[], object]
 
 
@@ -204,11 +208,36 @@ def last_slot(clients: int, *, guarded: bool) -> Round:
     return Round([take(one) for one in last], violations)
 
 
+def same_window(clients: int, *, guarded: bool) -> Round:
+    """All add a window to the calendar at about the same hour: any two of them would overlap."""
+    rel, hour = person("rel"), timedelta(hours=1)
+    begins = timezone.now() + (FAR_AHEAD + 3 * numbers()) * hour
+
+    def add(place: int) -> Job:
+        start = begins + timedelta(seconds=place)
+
+        def job() -> object:
+            if guarded:
+                return add_window(facts=WindowFacts("Extra SWAT", start, 60), by=rel)
+            if not overlapping().exists():
+                time.sleep(0.002)
+                Window.objects.create(title="Extra SWAT", start=start, end=start + hour)
+            return None
+
+        return job
+
+    def overlapping() -> QuerySet[Window]:
+        return Window.objects.filter(start__lt=begins + 2 * hour, end__gt=begins)
+
+    return Round([add(n) for n in range(clients)], lambda: abs(overlapping().count() - 1))
+
+
 RACES = {
     "new-patch-set": new_patch_set,
     "double-submit": double_submit,
     "two-approvers": two_approvers,
     "last-slot": last_slot,
+    "same-window": same_window,
 }
 
 

@@ -59,6 +59,14 @@ def names_of(user: User) -> frozenset[str]:
     return frozenset(name for pair in known for name in pair) - {user.username}
 
 
+def is_same_person(one: User, other: User) -> bool:
+    """Return whether two accounts are one person's, by any of the names that are known."""
+    names = [
+        {name.casefold() for name in (user.username, *names_of(user))} for user in (one, other)
+    ]
+    return not names[0].isdisjoint(names[1])
+
+
 def relations_to(
     actor: Actor, backport: Backport, override: Override | None = None
 ) -> frozenset[Relation]:

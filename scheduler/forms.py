@@ -1,26 +1,36 @@
 """What people fill in: short, each with an example, and never asked twice."""
 
 import re
-from collections.abc import Iterable
-from typing import Any
-from zoneinfo import available_timezones
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from typing import Any, ClassVar
+from zoneinfo import ZoneInfo, available_timezones
 
 from django import forms
+from django.core.files.uploadedfile import UploadedFile
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.http import QueryDict
 
 from scheduler.adapters.cleaning import visible_line, visible_prose
 from scheduler.domain.backports import Kind, Mark, Urgency
-from scheduler.domain.permissions import Role
+from scheduler.domain.errors import AmbiguousLocalTime, NoSuchLocalTime
+from scheduler.domain.permissions import Role, Scope
 from scheduler.domain.policy.rules import RULES_BY_ID
 from scheduler.domain.statements import OnlyFirst
+from scheduler.domain.windows import FreezeScope, Recurrence, WindowKind, moment_of, moments_of
 from scheduler.models import User, Window
 from scheduler.models.reviews import SHORTEST_REASON
 from scheduler.services.backports import says_nothing
+from scheduler.services.calendar import LONGEST_MINUTES, FreezeFacts, SeriesFacts, WindowFacts
 
 LONGEST = 2000
 LONGEST_REASON = 500
 MOST_NUMBERS, LONGEST_NUMBER = 40, 9
 MOST_TICKS = 100
+LONGEST_FILE = 1_000_000  # characters; the files of a thousand wikis have 50,000
+LOCAL_TIME = "%Y-%m-%dT%H:%M"  # as browsers fill in a time
 TICK = re.compile(r"[0-9]{1,9}:[0-9a-f]{64}")  # key of a backport, and what was shown of it
 
 CRITERIA = (
@@ -369,7 +379,7 @@ class ProfileForm(forms.Form):
         super().__init__(*args, **kwargs)
         zone = self.fields["time_zone"]
         if isinstance(zone, forms.ChoiceField):
-            zone.choices = [(name, name.replace("_", " ")) for name in time_zones()]
+            zone.choices = _zone_choices(time_zones())
 
     @property
     def mail_fields(self) -> list[forms.BoundField]:
@@ -404,10 +414,15 @@ class OtherNameForm(forms.Form):
     )
 
 
-def time_zones() -> list[str]:
+@cache
+def time_zones() -> tuple[str, ...]:
     """Return the names that people know: a place, or UTC."""
     names = (name for name in available_timezones() if "/" in name or name == "UTC")
-    return sorted(name for name in names if not name.startswith(("Etc/", "SystemV/")))
+    return tuple(sorted(name for name in names if not name.startswith(("Etc/", "SystemV/"))))
+
+
+def _zone_choices(names: Iterable[str]) -> list[tuple[str, str]]:
+    return [(name, name.replace("_", " ")) for name in names]
 
 
 class ReplyForm(forms.Form):
@@ -433,6 +448,13 @@ class HandOverForm(forms.Form):
         if len(exact) != 1:
             raise forms.ValidationError("Nobody with an open account has that name.")
         return exact[0]
+
+
+class OtherWindowForm(forms.Form):
+    """To which window something goes; what was shown of it, where that matters."""
+
+    window = forms.ModelChoiceField(queryset=Window.objects.all())
+    fingerprint = LineField(max_length=64, required=False)
 
 
 class ConfirmForm(forms.Form):
@@ -477,3 +499,447 @@ class ApproveSeveralForm(forms.Form):
         """The fingerprint that was shown, by the backport's key, in the order of the page."""
         pairs = (tick.split(":") for tick in self.cleaned_data["tick"])
         return {int(key): shown for key, shown in pairs}
+
+
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_GRADES = {
+    FreezeScope.ALL: "everything",
+    FreezeScope.NORMAL: "all but what is urgent",
+    FreezeScope.TRAIN: "the train",
+}
+_KINDS = [(kind.value, kind.value) for kind in WindowKind]
+_MOST_WEEKS = 53
+_FIRST_DAY, _LAST_DAY = date(2000, 1, 1), date(2100, 12, 31)
+
+
+class _DayInput(forms.DateInput):
+    input_type = "date"
+
+    def __init__(self) -> None:
+        super().__init__(format="%Y-%m-%d")
+
+
+class _ClockInput(forms.TimeInput):
+    input_type = "time"
+
+    def __init__(self) -> None:
+        super().__init__(format="%H:%M")
+
+
+def _day(label: str, example: str = "", *, required: bool = True) -> forms.DateField:
+    return forms.DateField(
+        label=label,
+        help_text=example,
+        required=required,
+        widget=_DayInput(),
+        validators=[MinValueValidator(_FIRST_DAY), MaxValueValidator(_LAST_DAY)],
+    )
+
+
+def _clock(label: str, example: str = "") -> forms.TimeField:
+    return forms.TimeField(label=label, help_text=example, widget=_ClockInput())
+
+
+def _which() -> forms.ChoiceField:
+    return forms.ChoiceField(
+        choices=[("first", ""), ("second", "")], required=False, widget=forms.HiddenInput
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTime:
+    """A time on the clocks of a zone as a form shows it.
+
+    Attributes:
+        name: what the names of its fields begin with.
+        day: its day; None where it is that of every day.
+        instead: what the clocks show instead of a time that they skip; None if they skip none.
+        moments: when they show it, UTC, the earlier first; which one is asked if they are two.
+        which: "first" or "second", as answered; "" while it is not.
+    """
+
+    name: str
+    day: forms.BoundField | None
+    at: forms.BoundField
+    instead: time | None
+    moments: tuple[datetime, ...]
+    which: str
+
+
+class LocalTimesForm(forms.Form):
+    """Times on the clocks of a zone; nothing is guessed about those that are not clear.
+
+    A time that the clocks skip is refused with what they show instead, which the button `take`
+    puts in its place; of one that they show twice it is asked which is meant.
+    """
+
+    times: ClassVar[tuple[str, ...]] = ()
+
+    zone = forms.ChoiceField(
+        label="Time zone",
+        help_text="Whose clocks the times are of.",
+        error_messages={"invalid_choice": "There is no such time zone; choose one of the list."},
+    )
+
+    def __init__(
+        self,
+        data: QueryDict | None = None,
+        *,
+        zones: Iterable[str] = (),
+        **kwargs: Any,  # noqa: ANN401 - as Django's own
+    ) -> None:
+        super().__init__(_cleaned(data), **kwargs)
+        self.instead: dict[str, time] = {}
+        self.moments: dict[str, tuple[datetime, ...]] = {}
+        zone = self.fields["zone"]
+        if isinstance(zone, forms.ChoiceField):
+            zone.choices = _zone_choices(zones or time_zones())
+
+    @property
+    def local_times(self) -> dict[str, LocalTime]:
+        """The times, by name, with what is to be asked about them."""
+        return {
+            name: LocalTime(
+                name,
+                self[f"{name}_day"] if f"{name}_day" in self.fields else None,
+                self[f"{name}_at"],
+                self.instead.get(name),
+                self.moments.get(name, ()),
+                self[f"{name}_which"].value() or "" if self.is_bound else "",
+            )
+            for name in self.times
+        }
+
+    @property
+    def suggestions(self) -> list[tuple[str, time]]:
+        """What can be taken instead of the times that the clocks skip."""
+        return [(f"{name} {at:%H:%M}", at) for name, at in self.instead.items()]
+
+    def is_second(self, name: str) -> bool | None:
+        """Return which of two moments was answered; None if nothing was."""
+        which = self.cleaned_data.get(f"{name}_which")
+        return which == "second" if which else None
+
+    def refuse(self, name: str, refusal: NoSuchLocalTime | AmbiguousLocalTime) -> None:
+        """Say at a time why it is not clear, and ask."""
+        if isinstance(refusal, NoSuchLocalTime):
+            self.instead[name] = refusal.instead
+        else:
+            self.moments[name] = refusal.moments
+        self.add_error(f"{name}_at", refusal.sentence)
+
+    def clean(self) -> dict[str, Any]:
+        """Turn each time that has a day into the moment that is meant, UTC."""
+        given = super().clean() or self.cleaned_data
+        for name in self.times:
+            day, at = given.get(f"{name}_day"), given.get(f"{name}_at")
+            if not day or not at or not given.get("zone"):
+                continue
+            try:
+                given[name] = moment_of(
+                    day, at, ZoneInfo(given["zone"]), second=self.is_second(name)
+                )
+            except (NoSuchLocalTime, AmbiguousLocalTime) as refusal:
+                self.refuse(name, refusal)
+            else:
+                self.moments[name] = moments_of(day, at, ZoneInfo(given["zone"]))
+        return given
+
+
+def _cleaned(data: QueryDict | None) -> QueryDict | None:
+    """Return what was sent, with the time that was taken instead, and cleaned to be shown again."""
+    if data is None:
+        return None
+    typed = QueryDict(mutable=True)
+    for field, values in data.lists():
+        typed.setlist(field, [visible_prose(value) for value in values])
+    name, _, at = typed.get("take", "").partition(" ")
+    if at:
+        typed[f"{name}_at"] = at
+    return typed
+
+
+def local_initial(name: str, moment: datetime, zone: str) -> Mapping[str, object]:
+    """Return what the fields of a local time show of a moment."""
+    local = moment.astimezone(ZoneInfo(zone))
+    return {"zone": zone, f"{name}_day": local.date(), f"{name}_at": local.time()}
+
+
+def _minutes(label: str = "Minutes", *, initial: int | None = 60) -> forms.IntegerField:
+    return forms.IntegerField(label=label, initial=initial, min_value=1, max_value=LONGEST_MINUTES)
+
+
+def _closing() -> forms.IntegerField:
+    return forms.IntegerField(
+        label="Booking closes, minutes before",
+        min_value=0,
+        max_value=_MOST_WEEKS * 7 * LONGEST_MINUTES,
+        required=False,
+    )
+
+
+class SeriesForm(LocalTimesForm):
+    """What a series of windows is made of."""
+
+    times = ("starts",)
+
+    title = LineField(label="Title", help_text="Such as: UTC late backport window", max_length=100)
+    kind = forms.ChoiceField(label="Kind", choices=_KINDS, initial=WindowKind.BACKPORT.value)
+    weekdays = forms.TypedMultipleChoiceField(
+        label="Days of the week",
+        choices=list(enumerate(WEEKDAYS)),
+        coerce=int,
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Say on which days of the week."},
+    )
+    starts_at = _clock("Start", "On these clocks, whatever UTC is then.")
+    starts_which = _which()
+    minutes = _minutes()
+    closes_minutes = _closing()
+    starts_on = _day("First day")
+    ends_on = _day("Last day", required=False)
+
+    @property
+    def facts(self) -> SeriesFacts:
+        """What was said, in a form that is valid."""
+        given = self.cleaned_data
+        return SeriesFacts(
+            title=given["title"],
+            zone=given["zone"],
+            weekdays=frozenset(given["weekdays"]),
+            at=given["starts_at"],
+            minutes=given["minutes"],
+            starts_on=given["starts_on"],
+            kind=WindowKind(given["kind"]),
+            ends_on=given["ends_on"],
+            second=self.is_second("starts"),
+            closes_minutes=given["closes_minutes"],
+        )
+
+
+class EndSeriesForm(forms.Form):
+    """After which local day a series ends."""
+
+    last_day = _day("Last day")
+
+
+class WindowForm(LocalTimesForm):
+    """What a single window is made of."""
+
+    times = ("starts",)
+
+    title = LineField(label="Title", help_text="Such as: Puppet request window", max_length=100)
+    kind = forms.ChoiceField(label="Kind", choices=_KINDS, initial=WindowKind.BACKPORT.value)
+    starts_day = _day("Day")
+    starts_at = _clock("Start")
+    starts_which = _which()
+    minutes = _minutes()
+    closes_minutes = _closing()
+    is_emergency = forms.BooleanField(
+        label="It is an emergency: it takes place in spite of a freeze",
+        help_text="A release engineer and somebody of operations have to confirm it first.",
+        required=False,
+    )
+    reason = LineField(
+        label="What the emergency is",
+        help_text="Everybody reads it, such as: nobody can sign in since the last train.",
+        max_length=300,
+        required=False,
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """An emergency has a reason."""
+        given = super().clean()
+        if given.get("is_emergency") and not given.get("reason"):
+            self.add_error("reason", "Say what the emergency is; two people have to confirm it.")
+        return given
+
+    @property
+    def facts(self) -> WindowFacts:
+        """What was said, in a form that is valid."""
+        given = self.cleaned_data
+        return WindowFacts(
+            title=given["title"],
+            start=given["starts"],
+            minutes=given["minutes"],
+            kind=WindowKind(given["kind"]),
+            closes_minutes=given["closes_minutes"],
+            is_emergency=given["is_emergency"],
+            reason=given["reason"],
+        )
+
+
+class MoveWindowForm(LocalTimesForm):
+    """To which time a window is moved, and why."""
+
+    times = ("starts",)
+
+    starts_day = _day("Day")
+    starts_at = _clock("Start")
+    starts_which = _which()
+    minutes = _minutes()
+    reason = LineField(
+        label="Why",
+        help_text="Such as: the train needs this hour.",
+        max_length=LONGEST_REASON,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    seen = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
+
+
+class SeenForm(forms.Form):
+    """Something about a window that was shown like this, and why, if anything is said."""
+
+    seen = forms.IntegerField(min_value=0)
+    reason = ProseField(max_length=LONGEST_REASON, required=False)
+
+
+class FreezeForm(LocalTimesForm):
+    """What a freeze is made of."""
+
+    times = ("starts", "ends")
+
+    reason = LineField(
+        label="Why", help_text="Everybody reads it. Such as: end of the year", max_length=200
+    )
+    scope = forms.ChoiceField(
+        label="What it stops",
+        choices=[(scope.value, words) for scope, words in _GRADES.items()],
+        widget=forms.RadioSelect,
+        initial=FreezeScope.ALL.value,
+    )
+    kinds = forms.MultipleChoiceField(
+        label="In which windows",
+        help_text="None ticked means in all.",
+        choices=_KINDS,
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+    )
+    starts_day = _day("From, day")
+    starts_at = _clock("From, time")
+    starts_which = _which()
+    ends_day = _day("Until, day")
+    ends_at = _clock("Until, time")
+    ends_which = _which()
+    recurrence = forms.ChoiceField(
+        label="It comes again",
+        choices=[
+            (Recurrence.ONCE.value, "never"),
+            (Recurrence.WEEKLY.value, "every week"),
+            (Recurrence.YEARLY.value, "every year"),
+        ],
+        initial=Recurrence.ONCE.value,
+    )
+    until = _day("Last time on", required=False)
+
+    def clean(self) -> dict[str, Any]:
+        """It ends after it starts."""
+        given = super().clean()
+        starts, ends = given.get("starts"), given.get("ends")
+        if starts and ends and ends <= starts:
+            self.add_error("ends_day", "It would end before it starts.")
+        elif (
+            starts
+            and ends
+            and given.get("recurrence") == Recurrence.WEEKLY.value
+            and ends - starts > timedelta(days=7)
+        ):
+            self.add_error("ends_day", "What comes again every week takes no more than a week.")
+        return given
+
+    @property
+    def facts(self) -> FreezeFacts:
+        """What was said, in a form that is valid."""
+        given = self.cleaned_data
+        return FreezeFacts(
+            starts=given["starts"].astimezone(UTC),
+            ends=given["ends"].astimezone(UTC),
+            reason=given["reason"],
+            scope=FreezeScope(given["scope"]),
+            kinds=frozenset(WindowKind(kind) for kind in given["kinds"]),
+            recurrence=Recurrence(given["recurrence"]),
+            zone=given["zone"],
+            until=given["until"],
+        )
+
+
+def grade_of(scope: FreezeScope) -> str:
+    """Return what a freeze stops, in words."""
+    return _GRADES[scope]
+
+
+class TokenForm(forms.Form):
+    """A token of the API."""
+
+    name = LineField(label="What it is for", help_text="Such as: train bot.", max_length=60)
+    scope = forms.TypedChoiceField(
+        label="What it opens",
+        choices=[(scope.value, f"the {scope.value}") for scope in Scope],
+        coerce=Scope,
+        initial=Scope.TRAIN.value,
+    )
+
+
+class SeveralFiles(forms.ClearableFileInput):
+    """A field to choose any number of files in."""
+
+    allow_multiple_selected = True
+
+
+class FilesField(forms.FileField):
+    """Any number of files."""
+
+    widget = SeveralFiles
+
+    def clean(self, data: Any, initial: Any = None) -> list[UploadedFile]:  # noqa: ANN401
+        """Return the files that were chosen; none is fine."""
+        one = super().clean
+        return [one(file, initial) for file in data or ()]
+
+
+class VersionForm(forms.Form):
+    """A version of the train: when it is cut, and when each group moves to it; UTC."""
+
+    name = LineField(label="Version", help_text="Such as: 1.47.0-wmf.31", max_length=64)
+    cut = forms.DateTimeField(
+        label="Branch cut (UTC)",
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=LOCAL_TIME),
+    )
+
+    def __init__(self, *args: Any, groups: Iterable[str], **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **kwargs)
+        self.groups = tuple(groups)
+        for number, group in enumerate(self.groups):
+            self.fields[f"group_{number}"] = forms.DateTimeField(
+                label=f"{group} moves to it (UTC)",
+                required=False,
+                widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=LOCAL_TIME),
+            )
+
+    @property
+    def promotions(self) -> dict[str, datetime]:
+        """When each group moves to it, of those that were given a time."""
+        given = ((group, self.cleaned_data[f"group_{n}"]) for n, group in enumerate(self.groups))
+        return {group: at for group, at in given if at is not None}
+
+
+class TrainFilesForm(forms.Form):
+    """`wikiversions.json` and the lists of the groups, pasted or uploaded."""
+
+    wikiversions = ProseField(
+        label="wikiversions.json",
+        help_text='Such as: {"enwiki": "php-1.47.0-wmf.31"}',
+        required=False,
+        max_length=LONGEST_FILE,
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
+    )
+    wikiversions_file = forms.FileField(label="The same as a file", required=False)
+    groups = ProseField(
+        label="Groups, as a JSON object of lists",
+        help_text='Such as: {"group0": ["testwiki", "mediawikiwiki"]}',
+        required=False,
+        max_length=LONGEST_FILE,
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
+    )
+    lists = FilesField(label="Or their lists: group0.dblist, …", required=False)

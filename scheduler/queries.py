@@ -1,27 +1,31 @@
 """What plans are made from: as many queries for 30 backports as for 3, one more for each link."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django.db.models import Prefetch, Q
+from django.db.models import Exists, OuterRef, Prefetch, Q
 
 from scheduler.domain import backports as domain
+from scheduler.domain import train
 from scheduler.domain.changes import CHANGE_ID, ChangeSet, ChangeStatus, is_unread
 from scheduler.domain.changes import Change as Known
 from scheduler.domain.lifecycle import OPEN
-from scheduler.domain.permissions import PERMITS, Act
+from scheduler.domain.opening import Planned as PlannedWindow
+from scheduler.domain.permissions import EMERGENCY_ROLES, PERMITS, Act
 from scheduler.domain.planning.plan import Plan as Planned
 from scheduler.domain.planning.plan import PlanInput
 from scheduler.domain.planning.taken_on import TakenOn, plan_taking_on
 from scheduler.domain.policy.findings import Level
-from scheduler.domain.production import Production, ScheduledVersion
+from scheduler.domain.production import Production
 from scheduler.domain.statements import Statement as Said
 from scheduler.domain.windows import Freeze as Frozen
+from scheduler.domain.windows import FreezeRule, FreezeScope, WindowKind
 from scheduler.models import (
     Acknowledgement,
     Backport,
     Change,
     Freeze,
+    GroupMove,
     Override,
     Plan,
     PlanStepMember,
@@ -32,10 +36,6 @@ from scheduler.models import (
     User,
     Window,
 )
-
-# How far ahead the train's schedule is looked at: further than any rule does, and a replay must
-# not see what came years later.
-SCHEDULE_KNOWN_FOR = timedelta(days=28)
 
 OPEN_STATUSES = sorted(status.value for status in OPEN)
 
@@ -147,14 +147,21 @@ def last_places(window: Window) -> dict[int, int]:
     return dict(members.values_list("backport", "step__position"))
 
 
-def related_changes(requested: Iterable[Change], statements: Iterable[Said]) -> ChangeSet:
+def related_changes(
+    requested: Iterable[Change], statements: Iterable[Said], *, with_diff: bool = True
+) -> ChangeSet:
     """Return the requested changes and all stored ones that the rules may have to look at.
 
     Those are siblings, what `Depends-On` footers and statements name, relation chains below, and
     all that of those in turn; and whatever is merged but known not to be deployed. Only requested
     changes have their diff: nobody compares the others, and diffs are long.
+
+    Args:
+        requested: those that are asked for.
+        statements: what people said.
+        with_diff: whether anybody compares the requested ones; if not, rows may lack their diff.
     """
-    related = {change.number: change.to_domain() for change in requested}
+    related = {change.number: change.to_domain(with_diff=with_diff) for change in requested}
     known = Change.objects.filter(fetched_at__isnull=False).defer("diff")
     stated = {number for said in statements for number in (said.first, said.then)}
     wanted = Q(number__in=stated) | Q(status=ChangeStatus.MERGED.value, deployed=False)
@@ -195,40 +202,82 @@ def _named(references: Iterable[str]) -> Q:
 
 def production_at(moment: datetime) -> Production:
     """Return what is where at a moment, and the promotions that are still to come then."""
-    versions = list(
-        TrainVersion.objects.prefetch_related(
-            Prefetch("promotions", Promotion.objects.order_by("at", "pk"))
-        ).order_by("position")
+    return train.production_at(
+        moment,
+        versions(at=moment),
+        moves_in_force(moment),
+        train_freezes(moment, moment + train.KNOWN_FOR),
     )
-    checked_out = tuple(
-        version.name
-        for version in versions
-        if version.checked_out_from is not None
-        and version.checked_out_from <= moment
-        and (version.checked_out_until is None or version.checked_out_until > moment)
-    )
-    newest: dict[str, tuple[datetime, str]] = {}
-    schedule = []
-    for version in versions:
-        coming = {}
-        for promotion in version.promotions.all():
-            if promotion.at > moment:
-                if promotion.at <= moment + SCHEDULE_KNOWN_FOR:
-                    coming[promotion.group] = promotion.at
-            else:
-                latest = (promotion.at, version.name)
-                if promotion.group not in newest or newest[promotion.group][0] <= promotion.at:
-                    newest[promotion.group] = latest
-        if coming:
-            schedule.append(ScheduledVersion(version.name, version.cut_at, coming))
-    live = {group: name for group, (_, name) in newest.items() if name in checked_out}
-    return Production(checked_out=checked_out, live=live, schedule=tuple(schedule))
+
+
+def versions(*, at: datetime | None = None) -> list[train.Version]:
+    """Return the versions of the train with their promotions, oldest first.
+
+    Args:
+        at: leave out those that are over and done with at this moment; None leaves out none.
+    """
+    rows = TrainVersion.objects.prefetch_related("promotions").order_by("position")
+    if at is not None:
+        on_host = Q(checked_out_until__isnull=True) | Q(checked_out_until__gt=at)
+        to_come = Promotion.objects.filter(at__gt=at).values("version")
+        rows = rows.filter(on_host | Q(pk__in=to_come))
+    return [row.to_domain() for row in rows]
+
+
+def moves_in_force(moment: datetime) -> list[train.Move]:
+    """Return the last move of each group up to a moment, oldest first: what is live then."""
+    later = GroupMove.objects.filter(group=OuterRef("group"), at__gt=OuterRef("at"), at__lte=moment)
+    rows = GroupMove.objects.filter(~Exists(later), at__lte=moment).select_related("version")
+    return [row.to_domain() for row in rows.order_by("at", "pk")]
+
+
+def moves_before(moment: datetime) -> list[train.Move]:
+    """Return the moves of groups up to a moment, oldest first."""
+    rows = GroupMove.objects.filter(at__lte=moment).select_related("version")
+    return [row.to_domain() for row in rows.order_by("at", "pk")]
+
+
+def train_freezes(start: datetime, end: datetime) -> list[Frozen]:
+    """Return the freezes between two moments that stop the train, oldest first."""
+    return [
+        freeze
+        for rule in freeze_rules()
+        if rule.covers(WindowKind.TRAIN)
+        for freeze in rule.between(start, end)
+        if freeze.scope is not FreezeScope.NORMAL
+    ]
+
+
+def freeze_rules() -> list[FreezeRule]:
+    """Return the freezes that hold, oldest first; one may come again and again."""
+    rows = Freeze.objects.filter(cancelled_at__isnull=True).order_by("starts", "pk")
+    return [freeze.to_domain() for freeze in rows]
 
 
 def freezes_during(window: Window) -> tuple[Frozen, ...]:
-    """Return the freezes that overlap a window, oldest first."""
-    rows = Freeze.objects.filter(starts__lt=window.end, ends__gt=window.start)
-    return tuple(freeze.to_domain() for freeze in rows.order_by("starts", "pk"))
+    """Return the freezes that stop a window, oldest first.
+
+    An emergency window that two people confirmed is stopped by none.
+    """
+    return () if is_confirmed_emergency(window) else freezes_over(window, freeze_rules())
+
+
+def freezes_over(window: Window, rules: Iterable[FreezeRule]) -> tuple[Frozen, ...]:
+    """Return which of these freezes lie over a window and stop its kind, oldest first."""
+    kind = WindowKind(window.kind)
+    found = [
+        freeze
+        for rule in rules
+        if rule.covers(kind)
+        for freeze in rule.between(window.start, window.end)
+        if freeze.scope is not FreezeScope.TRAIN
+    ]
+    return tuple(sorted(found, key=lambda freeze: (freeze.start, freeze.end)))
+
+
+def is_confirmed_emergency(window: Window) -> bool:
+    """Return whether a window is an emergency that both who have to confirmed."""
+    return window.is_emergency and window.confirmations.count() == len(EMERGENCY_ROLES)
 
 
 def statements_about(changes: Iterable[int]) -> tuple[Said, ...]:
@@ -252,6 +301,13 @@ def newest_plan(window: Window) -> Plan | None:
     return Plan.objects.filter(window=window).order_by("-version").first()
 
 
+def newest_plans(windows: Iterable[Window]) -> dict[int, Plan]:
+    """Return the newest plan of each window, by the window's key, without its document."""
+    newer = Plan.objects.filter(window=OuterRef("window"), version__gt=OuterRef("version"))
+    plans = Plan.objects.filter(~Exists(newer), window__in=[window.pk for window in windows])
+    return {plan.window_id: plan for plan in plans.defer("document")}
+
+
 def _asked(backport: Backport, place: int | None) -> domain.Backport:
     return domain.Backport(
         change=backport.change.number,
@@ -265,3 +321,27 @@ def _asked(backport: Backport, place: int | None) -> domain.Backport:
         marks=frozenset(domain.Mark(mark) for mark in backport.marks),
         criteria=frozenset(backport.criteria),
     )
+
+
+def planned_between(start: datetime, end: datetime) -> list[PlannedWindow]:
+    """Return the windows that overlap a time and were not called off, oldest first; no replay."""
+    rows = (
+        Window.objects.filter(
+            start__lt=end, end__gt=start, as_of__isnull=True, cancelled_at__isnull=True
+        )
+        .prefetch_related("deployers", "confirmations")
+        .order_by("start", "pk")
+    )
+    return [
+        PlannedWindow(
+            row.pk,
+            row.title,
+            WindowKind(row.kind),
+            row.to_domain(),
+            tuple(sorted(person.username for person in row.deployers.all())),
+            is_skipped=row.skipped_at is not None,
+            is_emergency=row.is_emergency,
+            is_confirmed=len(row.confirmations.all()) == len(EMERGENCY_ROLES),
+        )
+        for row in rows
+    ]

@@ -6,7 +6,15 @@ from django.conf import settings
 from django.utils import timezone
 
 from scheduler.adapters.registry import review_system
-from scheduler.services import changes, notifications, tidying
+from scheduler.services import (
+    calendar,
+    changes,
+    heartbeats,
+    notifications,
+    tidying,
+    train,
+    windows,
+)
 
 TASK_SECONDS = 15.0  # for one fetch: nobody is waiting
 PROBE_SECONDS = 60  # how long the trace of a probe is kept
@@ -24,6 +32,22 @@ def refresh_open_windows() -> None:
     """Ask the review system about what is booked, and plan the coming windows again."""
     system = review_system(seconds=TASK_SECONDS) if settings.GERRIT_URL else None
     changes.refresh_open_windows(system=system, now=timezone.now())
+
+
+@shared_task
+def keep_the_calendar() -> None:
+    """Make the windows of the coming weeks, and miss what nobody deployed."""
+    now = timezone.now()
+    calendar.make_coming_windows(now=now)
+    windows.skip_unclaimed_windows(now=now)
+    windows.miss_what_is_left(now=now)
+    heartbeats.beat(job="keep-the-calendar", at=now)
+
+
+@shared_task
+def follow_the_train() -> None:
+    """Bring up to date what hangs on the train."""
+    train.follow_the_train(now=timezone.now())
 
 
 @shared_task

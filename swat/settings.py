@@ -282,7 +282,11 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "plain": {
+            "class": "swat.masking.MaskingFormatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        },
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
@@ -366,6 +370,16 @@ CELERY_BEAT_SCHEDULE = {
     # Each run expires when the next is due: after an outage one runs, not a hundred.
     "refresh-open-windows": {
         "task": "scheduler.tasks.refresh_open_windows",
+        "schedule": schedule(60),
+        "options": {"expires": 60},
+    },
+    "keep-the-calendar": {
+        "task": "scheduler.tasks.keep_the_calendar",
+        "schedule": schedule(60),
+        "options": {"expires": 60},
+    },
+    "follow-the-train": {
+        "task": "scheduler.tasks.follow_the_train",
         "schedule": schedule(60),
         "options": {"expires": 60},
     },

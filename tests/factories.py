@@ -11,7 +11,7 @@ from scheduler.adapters.ports import FetchedChange
 from scheduler.domain.changes import Change as Known
 from scheduler.domain.changes import ChangedFile, ChangeStatus
 from scheduler.domain.permissions import Role
-from scheduler.models import Backport, Change, User, Window
+from scheduler.models import Backport, Change, GroupMove, Promotion, TrainVersion, User, Window
 from scheduler.services.backports import BackportAnswers, submit_backport
 from scheduler.services.changes import store_changes
 from scheduler.services.reviews import approve_backport
@@ -116,3 +116,30 @@ def approve(backport: Backport, reviewer: User) -> Backport:
     """Approve a backport to which nothing objects, as it is now."""
     backport.refresh_from_db()
     return approve_backport(backport=backport, reviewer=reviewer, fingerprint=backport.fingerprint)
+
+
+def promote(version: TrainVersion, group: str, at: datetime) -> None:
+    """Have a group move to a version at a moment: done, or planned if that is still to come."""
+    done_at = at if at <= timezone.now() else None
+    Promotion.objects.create(version=version, group=group, at=at, done_at=done_at)
+    if done_at is not None:
+        GroupMove.objects.create(version=version, group=group, at=at)
+
+
+def make_train(now: datetime) -> tuple[TrainVersion, TrainVersion]:
+    """Make two versions that are checked out; the newer one serves group0 since yesterday.
+
+    The branch of the older one is that of `fetched_fix`. Group1 is due in a day, group2 in two.
+    """
+    day = timedelta(days=1)
+    made = []
+    for position, name in ((1, "1.47.0-wmf.30"), (2, "1.47.0-wmf.31")):
+        week = 7 * (2 - position)
+        cut = now - (week + 2) * day
+        row = TrainVersion.objects.create(
+            name=name, position=position, cut_at=cut, checked_out_from=cut
+        )
+        for group, days in (("group0", -1), ("group1", 1), ("group2", 2)):
+            promote(row, group, now + (days - week) * day)
+        made.append(row)
+    return made[0], made[1]

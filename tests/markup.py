@@ -16,7 +16,16 @@ Attributes = Sequence[tuple[str, str | None]]
 VOID = frozenset({"input", "link", "meta", "br", "img", "hr"})
 ADDRESSES = frozenset({"href", "src", "action", "formaction", "hx-get", "hx-post"})
 ESCAPED = frozenset({"lt", "gt", "amp", "quot"})
-OURS = frozenset({"", "gerrit.wikimedia.org", "spiderpig.wikimedia.org"})
+# This site, the two that it works with, and those that the sources of rules are on.
+OURS = frozenset(
+    {
+        "",
+        "gerrit.wikimedia.org",
+        "spiderpig.wikimedia.org",
+        "wikitech.wikimedia.org",
+        "phabricator.wikimedia.org",
+    }
+)
 CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029\u2066-\u2069\ufffe\uffff]"
 )
@@ -129,7 +138,7 @@ class Page(HTMLParser):
 
 
 def leads_to_ours(address: str) -> bool:
-    """Return whether an address is one of this site, or of the two that it links to."""
+    """Return whether an address is one of this site, or of those that it links to."""
     parts = urlsplit(address)
     if parts.scheme == "otpauth":  # an authenticator app on this machine
         return parts.netloc == "totp"

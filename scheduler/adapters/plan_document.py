@@ -532,16 +532,7 @@ def document_of(given: PlanInput) -> dict[str, Any]:
         "train": {
             "checked_out": list(given.production.checked_out),
             "live": dict(sorted(given.production.live.items())),
-            "schedule": [
-                {
-                    "version": scheduled.version,
-                    "cut": time_text(scheduled.cut) if scheduled.cut else None,
-                    "promotions": {
-                        group: time_text(at) for group, at in sorted(scheduled.promotions.items())
-                    },
-                }
-                for scheduled in given.production.schedule
-            ],
+            "schedule": schedule_document(given.production),
         },
         "freezes": [
             {
@@ -584,6 +575,20 @@ def document_of(given: PlanInput) -> dict[str, Any]:
         ],
         **({"order": [list(step) for step in given.order]} if given.order else {}),
     }
+
+
+def schedule_document(production: Production) -> list[dict[str, Any]]:
+    """Return the versions to come, in order, as plan documents tell them."""
+    return [
+        {
+            "version": scheduled.version,
+            "cut": time_text(scheduled.cut) if scheduled.cut else None,
+            "promotions": {
+                group: time_text(at) for group, at in sorted(scheduled.promotions.items())
+            },
+        }
+        for scheduled in production.schedule
+    ]
 
 
 def _change_document(change: Change) -> dict[str, Any]:

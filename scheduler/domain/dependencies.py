@@ -21,6 +21,8 @@ _LOOKED_AT = 300
 
 _END = -1  # no change has this number
 
+NOT_IN_LIVE = "dependency-not-in-live"
+
 
 class Link(NamedTuple):
     """One change needs another: a `Depends-On` footer, or the open parent in the relation chain.
@@ -209,7 +211,7 @@ class Dependencies:
         has = needed.branches
         lacking = tuple(branch for branch in production.live_branches if branch not in has)
         if lacking:
-            self._complain(viewer, "dependency-not-in-live", needed, lacking)
+            self._complain(viewer, NOT_IN_LIVE, needed, lacking)
             return
         lacking = tuple(branch for branch in production.upcoming_branches if branch not in has)
         if lacking:
@@ -384,3 +386,20 @@ class Dependencies:
                         together |= reached.get(link.to.number, set())
             reached.update(dict.fromkeys(component, together))
         return reached
+
+
+def lacking_in_live(
+    changes: ChangeSet, numbers: Sequence[int], production: Production
+) -> tuple[Problem, ...]:
+    """Return what configuration needs that some live version lacks, by the change's number.
+
+    What is deployed already and stands here has to be reverted, or the version brought back
+    (`reference/wikimedia.md` 9, scenario 24).
+
+    Args:
+        changes: all that is known.
+        numbers: which changes to look at.
+        production: what is where; the live versions count.
+    """
+    problems = Dependencies(changes, numbers, production).problems()
+    return tuple(one for found in problems.values() for one in found if one.rule == NOT_IN_LIVE)

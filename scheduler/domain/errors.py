@@ -1,5 +1,7 @@
 """What the rules say no to: refusals, with a sentence a person can act on and data for programs."""
 
+from datetime import datetime, time
+
 
 class Refused(Exception):
     """The rules say no. Nothing was changed.
@@ -23,6 +25,30 @@ class OutOfDate(Refused):
 
 class IllegalTransition(Refused):
     """The action is not defined from the status that the thing is in."""
+
+
+class NoSuchLocalTime(Refused):
+    """The clocks of a zone skip this time on that day.
+
+    Attributes:
+        instead: what they show at the moment that was probably meant.
+    """
+
+    def __init__(self, sentence: str, instead: time) -> None:
+        super().__init__(sentence)
+        self.instead = instead
+
+
+class AmbiguousLocalTime(Refused):
+    """The clocks of a zone show this time twice on that day.
+
+    Attributes:
+        moments: both, UTC, the earlier first.
+    """
+
+    def __init__(self, sentence: str, moments: tuple[datetime, ...]) -> None:
+        super().__init__(sentence)
+        self.moments = moments
 
 
 class UnsafeQueue(Exception):

@@ -43,6 +43,9 @@ class Action(StrEnum):
     VETO = "veto"
     QUEUE = "queue"
     UNQUEUE = "unqueue"
+    MOVE_ON = "move-on"
+    MISS = "miss"
+    ARRIVE = "arrive"
 
 
 OPEN = frozenset(
@@ -65,6 +68,11 @@ TRANSITIONS: dict[tuple[Status, Action], Status] = {
             (Action.AMEND, Status.SUBMITTED),
         )
     },
+    # In another window it is another request: an approval was for the first one.
+    (Status.SUBMITTED, Action.MOVE_ON): Status.SUBMITTED,
+    (Status.NEEDS_INFO, Action.MOVE_ON): Status.NEEDS_INFO,
+    (Status.APPROVED, Action.MOVE_ON): Status.SUBMITTED,
+    (Status.TRAIN, Action.ARRIVE): Status.DEPLOYED,
     (Status.SUBMITTED, Action.AMEND): Status.SUBMITTED,
     (Status.NEEDS_INFO, Action.AMEND): Status.SUBMITTED,
     **{
@@ -76,6 +84,7 @@ TRANSITIONS: dict[tuple[Status, Action], Status] = {
             (Action.SEND_TO_DEDICATED, Status.DEDICATED),
             (Action.WITHDRAW, Status.WITHDRAWN),
             (Action.VETO, Status.MISSED),
+            (Action.MISS, Status.MISSED),
             (Action.HAND_OVER, status),
         )
     },

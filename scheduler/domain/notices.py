@@ -21,12 +21,14 @@ class Circle(Enum):
     FORMER_REQUESTER = (Why.OWN, "you had requested it")
     PAIR_REQUESTERS = (Why.OWN, "you requested one of the two")
     QUEUE_REQUESTERS = (Why.OWN, "you requested something that is in its queue")
+    WINDOW_REQUESTERS = (Why.OWN, "you requested something that is booked in it")
     LOST_APPROVER = (Why.OWN, "your approval became void")
     TOOK_ON = (Why.OWN, "you took on what a rule objected")
     OVERRIDERS = (Why.OWN, "you proposed or confirmed the override")
     ACCOUNT = (Why.OWN, "it is about your account")
     ASKER = (Why.REVIEW, "you asked the question")
     REVIEWERS = (Why.REVIEW, "it waits for a review that you may give")
+    EMERGENCY = (Why.REVIEW, "an emergency window waits for two people, and you may be one")
     CONFIRMERS = (Why.REVIEW, "it waits for a second person, and you may be that")
     WATCHERS = (Why.WATCHED, "you watch it")
     PAIR_WATCHERS = (Why.WATCHED, "you watch one of the two")
@@ -85,6 +87,8 @@ CIRCLES: Mapping[str, tuple[Circle, ...]] = {
             "person.reset-second-factor",
             "person.add-name",
             "person.remove-name",
+            "person.make-token",
+            "person.revoke-token",
         ),
         (Circle.ACCOUNT,),
     ),
@@ -97,10 +101,42 @@ CIRCLES: Mapping[str, tuple[Circle, ...]] = {
             "person.remove-second-factor",
             "person.make-recovery-codes",
             "person.connect-identity",
+            "person.make-feed",
+            "person.revoke-feed",
         ),
         (),  # one's own doing
     ),
     "question.answer": (Circle.PAIR_REQUESTERS, Circle.PAIR_WATCHERS),
+    "backport.move-on": _LEAVES_QUEUE,
+    "backport.miss": (Circle.REQUESTER, Circle.LOST_APPROVER, Circle.WATCHERS),
+    "backport.arrive": _OF_BACKPORT,
+    "backport.train-late": _OF_BACKPORT,
+    "window.add": (Circle.EMERGENCY,),
+    "window.move": (Circle.WINDOW_REQUESTERS, Circle.DEPLOYERS),
+    "window.cancel": (Circle.DEPLOYERS,),
+    "window.skip": (),  # each backport that was missed tells its own people
+    "window.sign-up": (),
+    "window.step-down": (Circle.DEPLOYERS,),
+    "window.confirm-emergency": (Circle.WINDOW_REQUESTERS, Circle.DEPLOYERS),
+    **dict.fromkeys(
+        (
+            "series.make",
+            "series.end",
+            "series.extend",
+            "calendar.import",
+            "freeze.add",
+            "freeze.cancel",
+            "train.plan",
+            "train.check-out",
+            "train.remove",
+            "train.hold",
+            "train.resume",
+            "train.promote",
+            "train.roll-back",
+            "train.import",
+        ),
+        (),  # the calendar and the board show it; what follows for a backport is told by itself
+    ),
     "window.lock": (Circle.QUEUE_REQUESTERS, Circle.DEPLOYERS),
     "window.unlock": (Circle.QUEUE_REQUESTERS, Circle.DEPLOYERS),
 }

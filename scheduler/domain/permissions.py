@@ -19,11 +19,22 @@ class Role(StrEnum):
     REVIEWER = "reviewer"
     DEPLOYER = "deployer"
     RELEASE_ENGINEER = "release-engineer"
+    OPERATIONS = "operations"
 
     @property
     def spoken(self) -> str:
         """The role in words."""
         return self.value.replace("-", " ")
+
+    @property
+    def person(self) -> str:
+        """Somebody who has the role, in words."""
+        return "somebody of operations" if self is Role.OPERATIONS else f"a {self.spoken}"
+
+
+# Who confirms, one of each, that something goes out in spite of a freeze
+# (`reference/wikimedia.md` 1.6, "Friday").
+EMERGENCY_ROLES = (Role.RELEASE_ENGINEER, Role.OPERATIONS)
 
 
 class Relation(StrEnum):
@@ -58,8 +69,22 @@ class Act(StrEnum):
     VETO = "veto"
     LOCK_WINDOW = "lock-window"
     UNLOCK_WINDOW = "unlock-window"
+    SIGN_UP = "sign-up"
+    BOOK_LATE = "book-late"
+    MOVE_ON = "move-on"
+    BOOK_AGAIN = "book-again"
+    CONFIRM_EMERGENCY = "confirm-emergency"
+    MANAGE_CALENDAR = "manage-calendar"
+    MANAGE_TRAIN = "manage-train"
+    MANAGE_TOKENS = "manage-tokens"
     MANAGE_PEOPLE = "manage-people"
     LOOK_AFTER_MAIL = "look-after-mail"
+
+
+class Scope(StrEnum):
+    """What a token of the API is for. It opens no more than its owner may do."""
+
+    TRAIN = "train"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +160,20 @@ PERMITS: Mapping[Act, Permit] = {
     Act.VETO: Permit(_DEPLOYING, statuses=_where(Action.VETO)),
     Act.LOCK_WINDOW: Permit(_DEPLOYING),
     Act.UNLOCK_WINDOW: Permit(_DEPLOYING),
+    Act.SIGN_UP: Permit(_DEPLOYING),
+    Act.BOOK_LATE: Permit(_DEPLOYING),
+    Act.MOVE_ON: Permit(_REVIEWING | _DEPLOYING, _REQUESTING, statuses=_where(Action.MOVE_ON)),
+    Act.BOOK_AGAIN: Permit(_DEPLOYING, _REQUESTING, statuses=frozenset(Status) - OPEN),
+    Act.CONFIRM_EMERGENCY: Permit(frozenset(EMERGENCY_ROLES), unless=_OWN_WORK),
+    Act.MANAGE_CALENDAR: Permit(frozenset({Role.RELEASE_ENGINEER})),
+    Act.MANAGE_TRAIN: Permit(frozenset({Role.RELEASE_ENGINEER})),
+    Act.MANAGE_TOKENS: Permit(frozenset({Role.RELEASE_ENGINEER})),
     Act.MANAGE_PEOPLE: Permit(frozenset({Role.RELEASE_ENGINEER})),
     Act.LOOK_AFTER_MAIL: Permit(frozenset({Role.RELEASE_ENGINEER})),
+}
+
+SCOPES: Mapping[Scope, frozenset[Act]] = {
+    Scope.TRAIN: frozenset({Act.MANAGE_TRAIN}),
 }
 
 _DEEDS: Mapping[Act, str] = {
@@ -159,6 +196,14 @@ _DEEDS: Mapping[Act, str] = {
     Act.VETO: "veto this backport",
     Act.LOCK_WINDOW: "lock a window",
     Act.UNLOCK_WINDOW: "unlock a window",
+    Act.SIGN_UP: "sign up for a window",
+    Act.BOOK_LATE: "book in a window that has closed",
+    Act.MOVE_ON: "move this backport to another window",
+    Act.BOOK_AGAIN: "book this backport again",
+    Act.CONFIRM_EMERGENCY: "confirm an emergency window",
+    Act.MANAGE_CALENDAR: "change the calendar",
+    Act.MANAGE_TRAIN: "move the train",
+    Act.MANAGE_TOKENS: "make or revoke tokens",
     Act.MANAGE_PEOPLE: "manage people",
     Act.LOOK_AFTER_MAIL: "look after the mail",
 }
@@ -219,11 +264,21 @@ def require(actor: Actor, act: Act, relations: frozenset[Relation] = frozenset()
     if own:
         reasons = _listed([_OWN[relation] for relation in Relation if relation in own], "and")
         raise NotPermitted(f"You may not {_DEEDS[act]}: {reasons}. Somebody else has to.")
-    held = _listed([f"a {role.spoken}" for role in Role if role in actor.roles], "and")
+    held = _listed([role.person for role in Role if role in actor.roles], "and")
     raise NotPermitted(
         f"Only {_who_may(act)} may {_DEEDS[act]}; "
         f"you are signed in as {actor.username}, {held or 'without a role'}."
     )
+
+
+def require_scope(scope: Scope, act: Act) -> None:
+    """Let a token be used for an act, or refuse it; what its owner may is asked besides.
+
+    Raises:
+        NotPermitted: that is not what the token is for.
+    """
+    if act not in SCOPES[scope]:
+        raise NotPermitted(f"This token is for the {scope.value}: it may not {_DEEDS[act]}.")
 
 
 def _who_may(act: Act) -> str:
@@ -232,7 +287,7 @@ def _who_may(act: Act) -> str:
     return _listed(
         [
             *(f"the {relation.value}" for relation in Relation if relation in permit.relations),
-            *(f"a {role.spoken}" for role in Role if role in permit.roles),
+            *(role.person for role in Role if role in permit.roles),
         ],
         "or",
     )

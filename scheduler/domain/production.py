@@ -124,6 +124,40 @@ class Production:
             return branch in self.checked_out_branches
         return branch.startswith(release_branch(""))
 
+    @cached_property
+    def branch_of_group(self) -> Mapping[str, str]:
+        """The branch that serves each group now, by the group's name."""
+        return {group: release_branch(version) for group, version in sorted(self.live.items())}
+
+    def at(self, moment: datetime) -> "Production":
+        """Return what is where at a later moment, if all goes as scheduled until then.
+
+        What was not checked out, and serves a group by then, is newer than what was.
+        """
+        live = dict(self.live)
+        due = [
+            (at, group, one.version)
+            for one in self.schedule
+            for group, at in one.promotions.items()
+            if at <= moment
+        ]
+        live |= {group: version for _, group, version in sorted(due)}
+        new = {version for _, _, version in due} - {*self.checked_out}
+        checked_out = (*self.checked_out, *(s.version for s in self.schedule if s.version in new))
+        coming = [
+            ScheduledVersion(
+                one.version,
+                one.cut,
+                {group: at for group, at in one.promotions.items() if at > moment},
+            )
+            for one in self.schedule
+        ]
+        return Production(checked_out, live, tuple(one for one in coming if one.promotions))
+
+    def with_group(self, group: str, version: str) -> "Production":
+        """Return what is where once a group is served by another version."""
+        return Production(self.checked_out, {**self.live, group: version}, self.schedule)
+
     def groups_served(self, branch: str) -> tuple[str, ...]:
         """Return the groups that a branch serves now, by name."""
         return self._groups_by_branch.get(branch, ())

@@ -1,6 +1,7 @@
 """Events in words: what somebody did, as history, mail and exports say it."""
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 
 Payload = Mapping[str, object]
 
@@ -22,6 +23,12 @@ _SAID: Mapping[str, str] = {
     "person.remove-second-factor": "removed the second factor of this account",
     "person.connect-identity": "connected an identity of a provider to this account",
     "person.make-recovery-codes": "made new recovery codes for this account",
+    "window.sign-up": "signed up to deploy this window",
+    "window.step-down": "does not deploy this window after all",
+    "window.skip": "skipped this window: nobody had claimed it",
+    "window.cancel": "called this window off",
+    "person.make-feed": "made a new address of the personal calendar feed",
+    "person.revoke-feed": "revoked the address of the personal calendar feed",
     "window.unlock": "unlocked the queue of this window; it follows the facts again",
 }
 
@@ -154,6 +161,81 @@ def _lock(payload: Payload) -> str:
     return f"locked the queue of this window{named}"
 
 
+def _add_window(payload: Payload) -> str:
+    which = "emergency window" if payload.get("emergency") else "window"
+    return f"added the {which} {_text(payload, 'title')}".rstrip()
+
+
+def _move_window(payload: Payload) -> str:
+    moments = [_moment(_text(payload, name)) for name in ("from", "to")]
+    return f"moved this window from {moments[0]} to {moments[1]}"
+
+
+def _confirm_emergency(payload: Payload) -> str:
+    role = _text(payload, "role").replace("-", " ")
+    return f"confirmed for {role} that this window takes place in spite of a freeze"
+
+
+def _series(words: str) -> Callable[[Payload], str]:
+    return lambda payload: f"{words} {_text(payload, 'title')}".rstrip()
+
+
+def _import_calendar(payload: Payload) -> str:
+    count = len(_several(payload, "windows"))
+    windows = "window" if count == 1 else "windows"
+    return f"imported {count} {windows} from {_text(payload, 'source') or 'a calendar'}"
+
+
+def _cancel_freeze(payload: Payload) -> str:
+    return f"called off the freeze {_text(payload, 'what')}".rstrip()
+
+
+def _add_freeze(payload: Payload) -> str:
+    stranded = _several(payload, "stranded")
+    touched = f"; it touches {_in_words(stranded)}" if stranded else ""
+    return f"added a freeze{touched}"
+
+
+def _train(words: str) -> Callable[[Payload], str]:
+    return lambda payload: words.format(_text(payload, "version") or "a version")
+
+
+def _move_group(words: str) -> Callable[[Payload], str]:
+    def said(payload: Payload) -> str:
+        group, version = _text(payload, "group"), _text(payload, "version")
+        before = _text(payload, "from")
+        return words.format(group, version) + (f" (from {before})" if before else "")
+
+    return said
+
+
+def _move_on(payload: Payload) -> str:
+    return (
+        f"moved this backport from {_text(payload, 'from')} to {_text(payload, 'to')}; "
+        "it waits for review"
+    )
+
+
+def _arrive(payload: Payload) -> str:
+    version = _text(payload, "version")
+    return f"found that the train brought it{f' with {version}' if version else ''}: it is deployed"
+
+
+def _train_late(payload: Payload) -> str:
+    after = _text(payload, "after")
+    when = f"on {_moment(after)}" if after else "at a time that nobody can say"
+    return f"found that the train brings it later, {when}; a window may serve it better now"
+
+
+def _moment(text: str) -> str:
+    """Return a moment of a payload as people read it; the text itself if it is none."""
+    try:
+        moment = datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        return text
+    return f"{moment:%a} {moment.day} {moment:%b %Y, %H:%M} UTC"
+
+
 _WORDED: Mapping[str, Callable[[Payload], str]] = {
     "backport.submit": _submit,
     "backport.become-known": _become_known,
@@ -173,8 +255,33 @@ _WORDED: Mapping[str, Callable[[Payload], str]] = {
     "person.reset-second-factor": _person("removed the second factor of {}"),
     "person.add-name": _person("noted that {name} is {}, too"),
     "person.remove-name": _person("noted that {name} is not {}"),
+    "person.make-token": _person("made the token “{name}” for the account {}"),
+    "person.revoke-token": _person("revoked the token “{name}” of the account {}"),
     "question.answer": _answer,
     "window.lock": _lock,
+    "window.add": _add_window,
+    "window.move": _move_window,
+    "window.confirm-emergency": _confirm_emergency,
+    "series.make": _series("began the series"),
+    "series.end": _series("ended the series"),
+    "series.extend": _series("made the coming windows of the series"),
+    "calendar.import": _import_calendar,
+    "freeze.add": _add_freeze,
+    "freeze.cancel": _cancel_freeze,
+    "train.plan": _train("planned {}"),
+    "train.check-out": _train("noted that {} is checked out"),
+    "train.remove": _train("noted that {} leaves the deploy host"),
+    "train.hold": _train("holds the train at {}"),
+    "train.resume": _train("lets the train go on from {}"),
+    "train.promote": _move_group("moved {} to {}"),
+    "train.roll-back": _move_group("moved {} back to {}"),
+    "train.import": _move_group("read that {} is on {}"),
+    "backport.move-on": _move_on,
+    "backport.miss": lambda payload: (
+        f"noted that this backport was missed: {_text(payload, 'reason')}"
+    ),
+    "backport.arrive": _arrive,
+    "backport.train-late": _train_late,
 }
 
 KINDS: frozenset[str] = frozenset(_SAID) | frozenset(_WORDED)

@@ -3,25 +3,33 @@
 from scheduler.models.backports import Backport, Draft, Watch
 from scheduler.models.changes import Change
 from scheduler.models.events import Delivery, Event, EventHead, Notification
+from scheduler.models.feeds import FeedKey
+from scheduler.models.heartbeats import Heartbeat
 from scheduler.models.idempotency import IdempotencyKey
 from scheduler.models.limits import Bucket
 from scheduler.models.plans import Plan, PlanStep, PlanStepMember
 from scheduler.models.reviews import Acknowledgement, Override, Review
 from scheduler.models.statements import Question, Statement
-from scheduler.models.train import Promotion, TrainVersion
+from scheduler.models.tokens import ApiToken
+from scheduler.models.train import GroupMove, Promotion, TrainVersion
 from scheduler.models.users import OtherName, User
-from scheduler.models.windows import Freeze, Window
+from scheduler.models.windows import EmergencyConfirmation, Freeze, Window, WindowSeries
 
 __all__ = [
     "Acknowledgement",
+    "ApiToken",
     "Backport",
     "Bucket",
     "Change",
     "Delivery",
     "Draft",
+    "EmergencyConfirmation",
     "Event",
     "EventHead",
+    "FeedKey",
     "Freeze",
+    "GroupMove",
+    "Heartbeat",
     "IdempotencyKey",
     "Notification",
     "OtherName",
@@ -37,4 +45,5 @@ __all__ = [
     "User",
     "Watch",
     "Window",
+    "WindowSeries",
 ]

@@ -28,6 +28,8 @@ class Backport(models.Model):
         criteria: inclusion criteria for a dedicated window that were ticked, sorted.
         fingerprint: digest of everything that its page shows, "" until it was planned once.
         approved_content: digest of what was approved, "" while it is not.
+        rides: the version that brings it, for one that was left to the train; "" if unknown.
+        arrives_at: when that version reaches the last group; None where nobody can say.
     """
 
     change = models.ForeignKey(Change, models.PROTECT, related_name="backports")
@@ -61,11 +63,17 @@ class Backport(models.Model):
     steps_after = models.TextField(blank=True)
     fingerprint = models.CharField(max_length=64, blank=True)
     approved_content = models.CharField(max_length=64, blank=True)
+    rides = models.CharField(max_length=64, blank=True)
+    arrives_at = models.DateTimeField(null=True, blank=True)
 
     objects: ClassVar[models.Manager["Backport"]] = models.Manager()
 
     class Meta:
         ordering = ["submitted_at", "pk"]
+        indexes = [
+            # What is open of one person: most of what they ever asked for is not.
+            models.Index(name="backport_of_requester", fields=["requester", "status"]),
+        ]
         constraints = [
             models.UniqueConstraint(
                 name="backport_one_open_per_change",

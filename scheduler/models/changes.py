@@ -52,6 +52,12 @@ class Change(models.Model):
 
     class Meta:
         ordering = ["number"]
+        indexes = [
+            # Every plan asks for what is merged and known not to be deployed: a few of all changes.
+            models.Index(
+                name="change_not_deployed", fields=["status"], condition=models.Q(deployed=False)
+            ),
+        ]
         constraints = [
             models.CheckConstraint(
                 name="change_status_known",

@@ -91,7 +91,7 @@ def submit_backports(
     """
     take_turn(window)
     now = timezone.now()
-    _require_bookable(requester, window, now)
+    require_bookable(requester, window, now)
     _require_answers(answers)
     backports = []
     for change in changes:
@@ -213,17 +213,29 @@ def withdraw_backport(
 def refusal_to_book(*, by: User, window: Window | None = None) -> str:
     """Return why somebody cannot book, in this window or at all; empty if they can."""
     try:
-        _require_bookable(by, window, timezone.now())
+        require_bookable(by, window, timezone.now())
     except Refused as refusal:
         return refusal.sentence
     return ""
 
 
-def _require_bookable(by: User, window: Window | None, now: datetime) -> None:
+def require_bookable(by: User, window: Window | None, now: datetime) -> None:
+    """Let pass who may book, in a window that takes bookings; None is any window.
+
+    Raises:
+        NotPermitted: they may not book at all.
+        Refused: the window takes no bookings, or none of theirs any more.
+    """
     require(actor_of(by), Act.BOOK)
-    if window is not None and window.is_over(now):
+    if window is None:
+        return
+    if not window.is_bookable:
+        raise Refused("Backports are not booked in this kind of window.")
+    if not window.takes_place or window.is_over(now):
         raise Refused("This window is over; choose a coming one.")
-    if window is not None and window.is_locked:
+    if window.is_closed(now) and not may(actor_of(by), Act.BOOK_LATE):
+        raise Refused("Booking in this window has closed; choose a later one, or ask a deployer.")
+    if window.is_locked:
         raise Refused(
             f"This window is locked; choose another one, or {_way_to_unlock(by, window)}."
         )

@@ -135,8 +135,11 @@ def refresh_open_windows(*, system: ReviewSystem | None, now: datetime) -> None:
         system: whom to ask; None plans from what is stored.
         now: the clock, UTC.
     """
-    windows = Window.objects.filter(Q(end__gt=now) | Q(as_of__isnull=False)).order_by("pk")
-    for window in windows:
+    # A window in which nothing is booked has nothing to refresh: they are made weeks ahead.
+    windows = Window.objects.filter(
+        Q(end__gt=now) | Q(as_of__isnull=False), backports__status__in=OPEN_STATUSES
+    )
+    for window in windows.distinct().order_by("pk"):
         if system is not None:
             _refresh(window, system, now)
         replan_window(window=window, now=now)

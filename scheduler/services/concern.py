@@ -12,9 +12,9 @@ from django.db.models import Q
 from scheduler.actors import actor_of, relations_to
 from scheduler.domain.lifecycle import TRANSITIONS
 from scheduler.domain.notices import Circle, Why, circles_of
-from scheduler.domain.permissions import PERMITS, Act, may
+from scheduler.domain.permissions import EMERGENCY_ROLES, PERMITS, Act, may
 from scheduler.models import Acknowledgement, Backport, Event, Override, User
-from scheduler.services.histories import LOCK, MOVES, SUBMIT, UNLOCK
+from scheduler.services.histories import LOCK, MOVE_ON, MOVES, SUBMIT, UNLOCK
 
 # What ends an approval, if there is one; and what ends a question to the requester.
 _VOIDING = (
@@ -24,8 +24,12 @@ _VOIDING = (
     "backport.send-to-train",
     "backport.send-to-dedicated",
     "backport.veto",
+    "backport.miss",
+    MOVE_ON,
     "backport.void-approval",
     "backport.withdraw-approval",
+    "backport.move-on",
+    "backport.miss",
 )
 _REPLYING = ("backport.reply", "backport.amend")
 # What ends a backport, from wherever it is.
@@ -123,10 +127,13 @@ def _watchers(event: Event) -> Iterable[User]:
 def _booked_then(event: Event, numbers: object) -> list[Backport]:
     """Return the backports of these changes that were open in its window when it happened."""
     about = numbers if isinstance(numbers, list) else []
-    until = Event.objects.filter(window=event.window_id, seq__lt=event.seq)
-    rows = Backport.objects.filter(
-        pk__in=until.filter(kind=SUBMIT).values("backport"), change__number__in=about
-    ).exclude(pk__in=until.filter(kind__in=_ENDING).values("backport"))
+    until = Event.objects.filter(backport__change__number__in=about, seq__lt=event.seq)
+    placings = until.filter(kind__in=[SUBMIT, MOVE_ON]).order_by("seq")
+    placed = dict(placings.values_list("backport", "window"))  # the last one counts
+    here = [backport for backport, window in placed.items() if window == event.window_id]
+    rows = Backport.objects.filter(pk__in=here).exclude(
+        pk__in=until.filter(kind__in=_ENDING).values("backport")
+    )
     return _with_requesters_then(event, rows.select_related("requester"))
 
 
@@ -203,6 +210,19 @@ def _who_may(act: Act) -> Callable[[Event], Iterable[User]]:
     return find
 
 
+def _window_requesters(event: Event) -> Iterable[User]:
+    """Return who requested what was booked in its window, as the event names it."""
+    return [backport.requester for backport in _booked_then(event, event.payload.get("booked"))]
+
+
+def _emergency(event: Event) -> Iterable[User]:
+    """Return who may confirm an emergency window, if it is one."""
+    if not event.payload.get("emergency"):
+        return []
+    roles = [role.value for role in EMERGENCY_ROLES]
+    return User.objects.filter(groups__name__in=roles, is_active=True).distinct()
+
+
 def _reviewers(event: Event) -> Iterable[User]:
     """Return who may review it; nobody yet if Gerrit had not told about the change by then."""
     if event.kind == "backport.submit" and event.payload.get("patch_set") == 0:
@@ -220,6 +240,8 @@ _PEOPLE: Mapping[Circle, Callable[[Event], Iterable[User]]] = {
     Circle.FORMER_REQUESTER: _named("from"),
     Circle.PAIR_REQUESTERS: _pair_requesters,
     Circle.QUEUE_REQUESTERS: _queue_requesters,
+    Circle.WINDOW_REQUESTERS: _window_requesters,
+    Circle.EMERGENCY: _emergency,
     Circle.LOST_APPROVER: _lost_approver,
     Circle.TOOK_ON: _took_on,
     Circle.OVERRIDERS: _overriders,

@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import UTC
 from typing import NamedTuple
 
-from django.db.models import Value
+from django.db.models import Count, Value
 from django.db.models.functions import Concat
 
 from scheduler.domain.errors import IllegalTransition
@@ -12,18 +13,24 @@ from scheduler.domain.lifecycle import Action, Status, status_after
 from scheduler.models import (
     Acknowledgement,
     Backport,
+    EmergencyConfirmation,
     Event,
+    GroupMove,
     Override,
     Review,
     Statement,
     User,
     Window,
+    WindowSeries,
 )
 from scheduler.models.reviews import Decision
 
 _PAGE = 2_000  # events read at once
 
-SUBMIT, LOCK, UNLOCK = "backport.submit", "window.lock", "window.unlock"
+SUBMIT, MOVE_ON = "backport.submit", "backport.move-on"
+LOCK, UNLOCK = "window.lock", "window.unlock"
+MOVE, CANCEL, SKIP = "window.move", "window.cancel", "window.skip"
+CONFIRM = "window.confirm-emergency"
 
 # What each kind of event does to its backport. The lock of a window queues those that it names.
 MOVES: Mapping[str, Action] = {
@@ -121,7 +128,8 @@ def _queued_by_lock() -> dict[int, list[int]]:
     """
     locks = list(Event.objects.filter(kind=LOCK).values_list("seq", "window", "payload"))
     booked: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    submits = Event.objects.filter(kind=SUBMIT, window__in={window for _, window, _ in locks})
+    into = [SUBMIT, "backport.move-on"]
+    submits = Event.objects.filter(kind__in=into, window__in={window for _, window, _ in locks})
     named = submits.order_by("seq").values_list(
         "seq", "window", "backport", "backport__change__number"
     )
@@ -143,10 +151,13 @@ def _requesters() -> dict[int, str]:
     """Return whose each backport is by its events: who submitted it, or to whom it was handed."""
     given: dict[int, str] = {}
     events = Event.objects.filter(kind__in=[SUBMIT, "backport.hand-over"], backport__isnull=False)
-    columns = events.order_by("seq").values_list("backport", "kind", "actor_name", "payload__to")
-    for backport, kind, actor, to in columns.iterator():
+    columns = events.order_by("seq").values_list(
+        "backport", "kind", "actor_name", "payload__requester", "payload__to"
+    )
+    for backport, kind, actor, requester, to in columns.iterator():
         if backport is not None:
-            given[backport] = actor if kind == SUBMIT else str(to)
+            # Who deploys may book again what somebody else had requested: it stays theirs.
+            given[backport] = str(requester or actor) if kind == SUBMIT else str(to)
     return given
 
 
@@ -171,6 +182,8 @@ def wrong_decisions() -> Iterator[str]:
     yield from _difference("Acknowledgement", _taken_on(), _taken_on_logged(), names)
     yield from _difference("Answer", _answers(), _answers_logged(), names)
     yield from _difference("Override", _overrides(), _overrides_logged(), names)
+    yield from _difference("Confirmation", _confirmed(), _confirmed_logged(), names)
+    yield from _difference("Move of the train", _moved(), _moved_logged(), names)
 
 
 _Key = tuple[int | None, str, int | None]  # by whom, what, and about which backport
@@ -248,6 +261,83 @@ def _overrides_logged() -> Counter[_Key]:
         about = f"{kind} {payload.get('override')} of {payload.get('rule')}"
         found[by, about, backport] += 1
     return found
+
+
+def _confirmed() -> Counter[_Key]:
+    rows = EmergencyConfirmation.objects.values_list("by", "role", "window")
+    return Counter((by, f"{role} of window {window}", None) for by, role, window in rows)
+
+
+def _confirmed_logged() -> Counter[_Key]:
+    """Return what was confirmed of each window since it was last moved: it was for its time."""
+    since: dict[int | None, list[_Key]] = {}
+    events = Event.objects.filter(kind__in=[CONFIRM, MOVE]).order_by("seq")
+    for by, kind, window, payload in events.values_list("actor", "kind", "window", "payload"):
+        if kind == MOVE:
+            since.pop(window, None)
+        else:
+            about = f"{payload.get('role')} of window {window}"
+            since.setdefault(window, []).append((by, about, None))
+    return Counter(key for keys in since.values() for key in keys)
+
+
+def _moved() -> Counter[_Key]:
+    """Return the moves of groups, without those that are older than this log: nobody's."""
+    rows = GroupMove.objects.exclude(by__isnull=True, kind="promote")
+    columns = rows.values_list("by", "group", "version__name", "at")
+    return Counter((by, _move_of(*about), None) for by, *about in columns.iterator())
+
+
+def _moved_logged() -> Counter[_Key]:
+    events = Event.objects.filter(kind__in=["train.promote", "train.roll-back", "train.import"])
+    rows = events.values_list("actor", "payload", "at")
+    return Counter(
+        (by, _move_of(payload.get("group"), payload.get("version"), at), None)
+        for by, payload, at in rows.iterator()
+    )
+
+
+def _move_of(group: object, version: object, at: object) -> str:
+    return f"{group} to {version} at {at}"
+
+
+def wrong_ends_of_windows() -> Iterator[str]:
+    """Yield each window that was called off or skipped, or was not, other than its events say."""
+    off = set(Event.objects.filter(kind=CANCEL).values_list("window", flat=True))
+    for payload in Event.objects.filter(kind="series.end").values_list("payload", flat=True):
+        off.update(payload.get("windows", ()))
+    skipped = set(Event.objects.filter(kind=SKIP).values_list("window", flat=True))
+    rows = Window.objects.order_by("pk").values_list("pk", "cancelled_at", "skipped_at")
+    for pk, cancelled_at, skipped_at in rows.iterator():
+        for what, at, told in (("called off", cancelled_at, off), ("skipped", skipped_at, skipped)):
+            if (at is not None) != (pk in told):
+                yield (
+                    f"Window {pk} was {what}, and no event says so."
+                    if at is not None
+                    else f"Window {pk} was {what} by an event, and takes place all the same."
+                )
+
+
+def wrong_times_of_windows() -> Iterator[str]:
+    """Yield each window that does not begin when the last event that moved it says."""
+    moves = Event.objects.filter(kind=MOVE).order_by("seq").values_list("window", "payload")
+    last = {window: str(payload.get("to")) for window, payload in moves.iterator()}
+    for window in Window.objects.filter(pk__in=list(last)).order_by("pk"):
+        begins = window.start.astimezone(UTC).isoformat()
+        if begins != last[window.pk]:
+            yield f"Window {window.pk} begins at {begins}; an event moved it to {last[window.pk]}."
+
+
+def wrong_series() -> Iterator[str]:
+    """Yield each series that has more or fewer windows than events say were made."""
+    made: Counter[object] = Counter()
+    events = Event.objects.filter(kind__in=["series.make", "series.extend"])
+    for payload in events.values_list("payload", flat=True).iterator():
+        made[payload.get("series")] += payload.get("windows", 0)
+    series = WindowSeries.objects.annotate(count=Count("windows")).order_by("pk")
+    for pk, count in series.values_list("pk", "count"):
+        if count != made[pk]:
+            yield f"Series {pk} has {count} windows; its events made {made[pk]}."
 
 
 def overrides_ended_only_in_the_log() -> Iterator[str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
 
-from scheduler.actors import actor_of, relations_to
+from scheduler.actors import actor_of, is_same_person, relations_to
 from scheduler.adapters.plan_document import UnusableDocument, parse, render, time_text
 from scheduler.domain.backports import Urgency
 from scheduler.domain.errors import UnsafeQueue
@@ -25,6 +25,7 @@ from scheduler.domain.safety import Judge
 from scheduler.models import (
     Backport,
     Delivery,
+    EmergencyConfirmation,
     Event,
     Notification,
     Override,
@@ -194,11 +195,36 @@ def states_without_events(_now: datetime) -> Iterator[str]:
         histories.wrong_locks(),
         histories.wrong_decisions(),
         histories.overrides_ended_only_in_the_log(),
+        histories.wrong_ends_of_windows(),
+        histories.wrong_times_of_windows(),
+        histories.wrong_series(),
     )
 
 
-def overrides_of_too_few(_now: datetime) -> Iterator[str]:
-    """I6: yield each override without a reason, or of people who are not two others."""
+def decisions_of_too_few(_now: datetime) -> Iterator[str]:
+    """I6: yield what takes two people and was decided by fewer."""
+    return chain(_overrides_of_too_few(), _emergencies_of_too_few())
+
+
+def _emergencies_of_too_few() -> Iterator[str]:
+    """Yield each emergency window that one person, or one role, confirmed twice."""
+    given: dict[int, list[EmergencyConfirmation]] = {}
+    rows = EmergencyConfirmation.objects.select_related("by").order_by("window", "pk")
+    for row in rows:
+        given.setdefault(row.window_id, []).append(row)
+    for window, confirmations in given.items():
+        what = f"Window {window} is an emergency"
+        if len({one.role for one in confirmations}) < len(confirmations):
+            yield f"{what}, confirmed twice for one role."
+        for place, one in enumerate(confirmations):
+            if any(is_same_person(one.by, other.by) for other in confirmations[place + 1 :]):
+                yield f"{what}, confirmed twice by {one.by.username}."
+    for other in Window.objects.filter(pk__in=given, is_emergency=False).order_by("pk"):
+        yield f"Window {other.pk} is no emergency, and was confirmed."
+
+
+def _overrides_of_too_few() -> Iterator[str]:
+    """Yield each override without a reason, or of people who are not two others."""
     rows = Override.objects.select_related(
         "proposed_by", "confirmed_by", "requester", "backport__requester"
     )
@@ -370,8 +396,9 @@ INVARIANTS = (
     Invariant("I5", "Every state is what the events in the log led to.", states_without_events),
     Invariant(
         "I6",
-        "Every override has a reason and two people, neither of them the requester.",
-        overrides_of_too_few,
+        "Every override has a reason and two people, neither of them the requester; "
+        "every emergency two people, one for each role.",
+        decisions_of_too_few,
     ),
     Invariant("I7", "No change is in two open backports.", changes_booked_twice),
     Invariant(

@@ -1,18 +1,154 @@
-"""Fixing the queue of a window, and letting it follow the facts again."""
+"""Who deploys in a window; fixing its queue, and letting it follow the facts again; skipping it."""
 
 from dataclasses import asdict
+from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from scheduler.actors import actor_of
 from scheduler.domain.errors import OutOfDate, Refused
-from scheduler.domain.lifecycle import Action, Status
+from scheduler.domain.lifecycle import OPEN, Action, Status
 from scheduler.domain.permissions import Act, require
+from scheduler.domain.windows import BOOKABLE
 from scheduler.models import Backport, PlanStepMember, Question, User, Window
 from scheduler.queries import OPEN_STATUSES, names_trusted_with
 from scheduler.services.events import record
-from scheduler.services.plans import replan_window, take_turn
+from scheduler.services.plans import end_all_lifting, replan_window, take_turn, void_approval
+
+# A window that nobody has claimed by then is skipped (`reference/wikimedia.md` 1.1, "2021 on").
+UNCLAIMED_FOR = timedelta(minutes=15)
+LEFT_FOR = timedelta(minutes=30)  # windows overrun; then what is left is missed
+BEFORE_START = sorted(status.value for status in OPEN - {Status.DEPLOYING})
+
+
+@transaction.atomic
+def sign_up(*, window: Window, by: User) -> Window:
+    """Say that one deploys in a window. One event is logged, unless they had said so.
+
+    Raises:
+        NotPermitted: not a deployer.
+        Refused: it does not take place, or is over.
+    """
+    require(actor_of(by), Act.SIGN_UP)
+    take_turn(window)
+    now = timezone.now()
+    if not window.takes_place:
+        raise Refused("This window does not take place any more.")
+    if window.is_over(now):
+        raise Refused("This window is over.")
+    if not window.deployers.filter(pk=by.pk).exists():
+        window.deployers.add(by)
+        record(kind="window.sign-up", actor=by, window=window, at=now)
+    return window
+
+
+@transaction.atomic
+def step_down(*, window: Window, by: User) -> Window:
+    """Say that one does not deploy in a window after all. One event is logged.
+
+    Raises:
+        NotPermitted: not a deployer.
+        Refused: they had not signed up, it is over, or they are the last of a locked window.
+    """
+    require(actor_of(by), Act.SIGN_UP)
+    take_turn(window)
+    now = timezone.now()
+    if window.is_over(now):
+        raise Refused("This window is over.")
+    if not window.deployers.filter(pk=by.pk).exists():
+        raise Refused("You have not signed up for this window.")
+    if window.is_locked and window.deployers.count() == 1:
+        raise Refused(
+            "The queue is locked and nobody else deploys it: unlock it, or find somebody first."
+        )
+    window.deployers.remove(by)
+    record(kind="window.step-down", actor=by, window=window, at=now)
+    return window
+
+
+def skip_unclaimed_windows(*, now: datetime) -> list[Window]:
+    """Skip the windows that nobody claimed a quarter of an hour after their start.
+
+    Whoever locked one has claimed it. The open backports of a skipped one are `missed`. One event
+    is logged for each window and each backport. Any number of clocks may do this at once, and
+    late: a window is skipped once.
+    """
+    unclaimed = Window.objects.filter(
+        kind__in=[kind.value for kind in BOOKABLE],
+        start__lte=now - UNCLAIMED_FOR,
+        as_of__isnull=True,
+        cancelled_at__isnull=True,
+        skipped_at__isnull=True,
+        deployers__isnull=True,
+        locked_at__isnull=True,
+    )
+    return [window for window in unclaimed.order_by("pk") if _skip_if_unclaimed(window, now)]
+
+
+@transaction.atomic
+def _skip_if_unclaimed(window: Window, now: datetime) -> bool:
+    take_turn(window)
+    is_claimed = window.is_locked or window.deployers.exists()
+    if not window.takes_place or is_claimed or window.start > now - UNCLAIMED_FOR:
+        return False  # somebody was quicker, or moved it
+    Window.objects.filter(pk=window.pk).update(skipped_at=now, sequence=F("sequence") + 1)
+    record(kind="window.skip", actor=None, window=window, at=now)
+    window.refresh_from_db()
+    _miss_open(window, why="nobody deployed in its window", at=now)
+    return True
+
+
+def miss_what_is_left(*, now: datetime) -> int:
+    """Let be `missed` what was not deployed half an hour after the end of its window.
+
+    One event is logged for each; return how many there were. Any number of clocks may do this at
+    once.
+    """
+    over = Window.objects.filter(
+        end__lte=now - LEFT_FOR, as_of__isnull=True, backports__status__in=BEFORE_START
+    )
+    return sum(_miss_in(window, now) for window in over.distinct().order_by("pk"))
+
+
+@transaction.atomic
+def _miss_in(window: Window, now: datetime) -> int:
+    take_turn(window)
+    if window.end > now - LEFT_FOR:
+        return 0  # somebody moved it
+    return _miss_open(window, why="its window is over", at=now)
+
+
+def _miss_open(window: Window, *, why: str, at: datetime) -> int:
+    booked = window.backports.filter(status__in=BEFORE_START).order_by("pk")
+    missed = list(booked.select_related("change", "window", "requester"))
+    for backport in missed:
+        miss_backport(backport, why=why, at=at)
+    if missed:
+        replan_window(window=window, now=at)
+    return len(missed)
+
+
+def miss_backport(backport: Backport, *, why: str, at: datetime) -> None:
+    """Let a backport be missed: what was approved and taken on about it ends. One event is logged.
+
+    Whoever calls this holds its window.
+
+    Raises:
+        IllegalTransition: it is over or being deployed.
+    """
+    backport.apply(Action.MISS, approved_content="")
+    void_approval(backport, at)
+    end_all_lifting(backport, at)
+    record(
+        kind="backport.miss",
+        actor=None,
+        window=backport.window,
+        backport=backport,
+        payload={"reason": why},
+        at=at,
+    )
 
 
 @transaction.atomic
@@ -32,7 +168,7 @@ def lock_window(*, window: Window, by: User, plan_fingerprint: str) -> Window:
     now = timezone.now()
     if window.is_locked:
         raise Refused("This window is locked already.")
-    if window.is_over(now):
+    if window.is_over(now) or not window.takes_place:
         raise Refused("This window is over.")
     plan = replan_window(window=window, now=now, to_the_minute=True)
     if plan.fingerprint != plan_fingerprint:

@@ -1,6 +1,7 @@
 """How times, places, levels and statuses look: always a sign and a word, never colour alone."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import quote
@@ -14,9 +15,9 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from scheduler.actors import UNPROTECTED, needs_second_factor, roles_of
+from scheduler.actors import UNPROTECTED, actor_of, needs_second_factor, roles_of
 from scheduler.adapters.cleaning import visible_prose
-from scheduler.domain.permissions import PERMITS, Act
+from scheduler.domain.permissions import PERMITS, Act, may
 from scheduler.models import User
 
 register = template.Library()
@@ -53,6 +54,17 @@ _STATUSES = {
 }
 
 
+_KINDS = {
+    "backport": ("", "○"),
+    "training": ("good", "△"),
+    "train": ("info", "→"),
+    "security": ("bad", "◆"),
+    "dedicated": ("other", "◇"),
+    "infrastructure": ("", "▤"),
+    "no-deploy": ("warn", "■"),
+}
+
+
 def _chip(tone: str, sign: str, word: str) -> SafeString:
     return format_html(
         '<span class="chip {}"><span aria-hidden="true">{}</span> {}</span>', tone, sign, word
@@ -78,6 +90,13 @@ def status_chip(status: str) -> SafeString:
     """Show the status of a backport."""
     tone, sign = _STATUSES.get(status, ("", "·"))
     return _chip(tone, sign, status.replace("-", " "))
+
+
+@register.filter
+def kind_chip(kind: str) -> SafeString:
+    """Show what a window is for."""
+    tone, sign = _KINDS.get(kind, ("", "·"))
+    return _chip(tone, sign, kind.replace("-", " "))
 
 
 @register.filter
@@ -158,6 +177,18 @@ def day_heading(value: date) -> str:
 
 
 @register.filter
+def short_version(name: str) -> str:
+    """Return a version as people say it: `wmf.31` for `1.47.0-wmf.31`; the old ones whole."""
+    return name.rpartition("-")[2]
+
+
+@register.filter
+def at(found: Mapping[Any, Any], key: object) -> object:
+    """Return what a mapping holds for a key; "" if it holds nothing."""
+    return found.get(key, "")
+
+
+@register.filter
 def short_project(project: str) -> str:
     """Return the last part of a project's path, by which people call it."""
     return str(project).rpartition("/")[2]
@@ -167,6 +198,13 @@ def short_project(project: str) -> str:
 def pluralised(count: int, word: str) -> str:
     """Return a count with its word: 1 slot, 3 slots."""
     return f"{count} {word if count == 1 else word + 's'}"
+
+
+@register.filter
+def ordinal(number: int) -> str:
+    """Return a number as one counts: 1st, 2nd, 3rd, 4th, 11th."""
+    teens = number % 100 in {11, 12, 13}
+    return f"{number}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
 
 
 @register.inclusion_tag("scheduler/_findings.html")
@@ -260,3 +298,11 @@ def _address_of(match: re.Match[str]) -> str:
 def override_chip(rule: str) -> SafeString:
     """Show that a rule is overridden: always in red."""
     return _chip("bad", "!", f"{rule} overridden")
+
+
+@register.inclusion_tag("scheduler/calendar/_links.html", takes_context=True)
+def calendar_links(context: Context) -> dict[str, object]:
+    """Link to the calendar's other forms: feeds, and the wiki page of this week."""
+    user = context.get("user")
+    may_import = isinstance(user, User) and may(actor_of(user), Act.MANAGE_CALENDAR)
+    return {"week": f"{timezone.now():%G-W%V}", "may_import": may_import}

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import datetime
 
 from django.db.models import Q
 from django.http import HttpResponse
@@ -16,10 +17,11 @@ from scheduler.domain.changes import Change as Known
 from scheduler.domain.changes import ChangeStatus
 from scheduler.domain.dependencies import Dependencies
 from scheduler.domain.lifecycle import TRANSITIONS, Action, Status
-from scheduler.domain.permissions import Act, Relation, may
+from scheduler.domain.permissions import Act, Actor, Relation, may
 from scheduler.domain.statements import StatementKind
-from scheduler.models import Backport, Change, Override, Plan
+from scheduler.models import Backport, Change, Override, Plan, Window
 from scheduler.queries import OPEN_STATUSES, names_trusted_with, newest_plan, planned_now
+from scheduler.services.moving import ENDED_WITHOUT, next_window_with_room
 from scheduler.views.history import history_of
 from scheduler.views.http import PageRequest, Refusal, page
 from scheduler.views.pictures import Link, Picture, picture_of
@@ -31,6 +33,8 @@ from scheduler.views.reading import (
     reviews_of,
 )
 from scheduler.views.review_parts import review_parts
+from scheduler.views.ways import ways_in
+from scheduler.views.window_parts import may_do
 from scheduler.views.windows import plan_page
 
 PAGE = "scheduler/backports/detail.html"
@@ -51,9 +55,10 @@ def show(
     backport = get_object_or_404(rows.defer("change__diff"), pk=pk)
     number = backport.change.number
     plan = newest_plan(backport.window)
-    shown = plan_page(backport.window, plan, reader=request.user.username)
+    ways = ways_in(backport.window, plan, timezone.now()) if backport.is_open else {}
+    shown = plan_page(backport.window, plan, reader=request.user.username, ways=ways)
     entry = _entry(backport, shown)
-    actor = actor_of(request.user)
+    actor, now = actor_of(request.user), timezone.now()
     relations = relations_to(actor, backport)
     status = Status(backport.status)
     place = shown.place_of(number) if backport.is_open else ""
@@ -84,6 +89,7 @@ def show(
         "is_requester": Relation.REQUESTER in relations,
         "sibling": _sibling(backport) if backport.requester == request.user else None,
         "may_book_again": status in BOOKED_AGAIN and may(actor, Act.BOOK),
+        "again_in": _again_in(backport, actor, now),
         "history": history_of(events, number, questions_asked_about(backport, events)),
         "next_sentence": _waits_for_second(backport, entry)
         or _next_sentence(backport, place, entry, questions, shown),
@@ -91,6 +97,15 @@ def show(
         **review_parts(request, backport, actor, entry.objections, events),
     }
     return page(request, PAGE, context, partial="backport", refusal=refusal)
+
+
+def _again_in(backport: Backport, actor: Actor, now: datetime) -> Window | None:
+    """Return the window in which what ended can be booked again with one click, if there is one."""
+    if Status(backport.status) not in ENDED_WITHOUT or not may_do(actor, Act.BOOK_AGAIN, backport):
+        return None
+    if Backport.objects.filter(change=backport.change_id, status__in=OPEN_STATUSES).exists():
+        return None
+    return next_window_with_room(after=backport.window, now=now)
 
 
 def _entry(backport: Backport, shown: PlanPage) -> Entry:

@@ -1,6 +1,7 @@
 """Booking backports: what somebody pasted is looked up, judged in the next windows, and booked."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, TypeVar
 
 from django.contrib import messages
@@ -14,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from scheduler.actors import actor_of
 from scheduler.adapters.ports import Unreadable
 from scheduler.domain import backports as domain
-from scheduler.domain.permissions import Act, require
+from scheduler.domain.permissions import Act, may, require
 from scheduler.forms import BackportAnswersForm, BackportForm, PreviewForm
 from scheduler.models import Backport, Change, Draft, User, Window
 from scheduler.queries import names_trusted_with
@@ -42,7 +43,7 @@ LOOK_AGAIN = "Cherry-picks that you ticked can no longer be booked along with it
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: PageRequest) -> HttpResponse:
     """Book backports; "Look it up" only shows what would happen."""
-    windows = bookable_windows(timezone.now())
+    windows = _windows(request, timezone.now())
     if request.method != "POST":
         return _opened(request, windows)
     require(actor_of(request.user), Act.BOOK)
@@ -56,6 +57,11 @@ def new(request: PageRequest) -> HttpResponse:
         return redirect(result)
     form.focus_first_error()
     return _shown(request, form, refusal=result, status=UNUSABLE)
+
+
+def _windows(request: PageRequest, now: datetime) -> QuerySet[Window]:
+    """Return the windows that whoever asks can still book in."""
+    return bookable_windows(now, late=may(actor_of(request.user), Act.BOOK_LATE))
 
 
 def _book(request: PageRequest, form: BackportForm) -> str | Refusal | None:
@@ -202,7 +208,7 @@ def _first(windows: QuerySet[Window], reader: User) -> int | None:
     now = timezone.now()
 
     def is_worse(row: WindowRow) -> tuple[bool, bool, bool]:
-        return row.window.as_of is not None, row.slots_left == 0, row.window.start <= now
+        return row.window.as_of is not None, not row.has_room, row.window.start <= now
 
     rows = sorted(choice_of(windows, None, reader).rows, key=is_worse)
     return rows[0].window.pk if rows else None
@@ -222,7 +228,7 @@ def _form(windows: QuerySet[Window], *, initial: Mapping[str, object]) -> Backpo
 @require_safe
 def preview(request: PageRequest) -> HttpResponse:
     """Show what would happen with the changes that are being typed, in each of the next windows."""
-    form = BackportForm(windows=bookable_windows(timezone.now()))
+    form = BackportForm(windows=_windows(request, timezone.now()))
     context = {"section": "new", "form": form, **_previewed(request, request.GET)}
     answer = page(request, NEW, context, partial="preview")
     answer["Cache-Control"] = "no-store"
@@ -257,7 +263,7 @@ def _shown(
 def _previewed(request: PageRequest, given: Mapping[str, Any]) -> dict[str, object]:
     """Return what the page shows beside the form: the windows, the preview, or why it has none."""
     now = timezone.now()
-    windows = bookable_windows(now)
+    windows = _windows(request, now)
     form = PreviewForm(given, windows=windows)
     form.is_valid()
     chosen = form.cleaned_data.get("window")

@@ -16,9 +16,8 @@ from scheduler.models import (
     User,
     Window,
 )
-from scheduler.queries import OPEN_STATUSES
+from scheduler.queries import OPEN_STATUSES, newest_plans
 from scheduler.views.plan_pages import PlanPage
-from scheduler.views.reading import newest_plans
 from scheduler.views.waiting import Rows
 
 AMEND = "backport.amend"

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from scheduler.actors import actor_of, names_of, roles_of
 from scheduler.adapters.cleaning import visible_line
 from scheduler.domain.permissions import Act, Role, require
-from scheduler.forms import OtherNameForm, RolesForm
+from scheduler.forms import OtherNameForm, RolesForm, TokenForm
 from scheduler.models import Backport, Event, OtherName, User
 from scheduler.queries import OPEN_STATUSES
 from scheduler.services import people as services
@@ -52,8 +52,7 @@ def people(request: PageRequest) -> HttpResponse:
 @require_safe
 def person(request: PageRequest, pk: int) -> HttpResponse:
     """Show one account with what may be done about it, for release engineers."""
-    require(actor_of(request.user), Act.MANAGE_PEOPLE)
-    return _show(request, pk)
+    return show(request, pk)
 
 
 @require_POST
@@ -61,7 +60,7 @@ def roles(request: PageRequest, pk: int) -> HttpResponse:
     """Give and take roles."""
     form = RolesForm(request.POST)
     if not form.is_valid():
-        return _show(request, pk, refusal=Refusal("There is no such role.", UNUSABLE))
+        return show(request, pk, refusal=Refusal("There is no such role.", UNUSABLE))
     wanted, seen = (
         frozenset(Role(name) for name in form.cleaned_data[field]) for field in ("roles", "seen")
     )
@@ -78,7 +77,7 @@ def disable(request: PageRequest, pk: int) -> HttpResponse:
     one = get_object_or_404(User, pk=pk)
     if request.POST.get("confirmed") != one.username and recently_authenticated(request):
         require(actor_of(request.user), Act.MANAGE_PEOPLE)
-        return _show(request, pk, refusal=Refusal(f"Confirm that it is {one.username}.", UNUSABLE))
+        return show(request, pk, refusal=Refusal(f"Confirm that it is {one.username}.", UNUSABLE))
     return _do(request, pk, lambda one: services.disable_person(person=one, by=request.user))
 
 
@@ -105,7 +104,12 @@ def add_name(request: PageRequest, pk: int) -> HttpResponse:
     """Note another name of somebody."""
     form = OtherNameForm(request.POST)
     if not form.is_valid():
-        return _show(request, pk, name_form=form, refusal=Refusal("That is no name.", UNUSABLE))
+        return show(
+            request,
+            pk,
+            instead={"name_form": form},
+            refusal=Refusal("That is no name.", UNUSABLE),
+        )
     name = form.cleaned_data["name"]
     return _do(
         request, pk, lambda one: services.add_other_name(person=one, by=request.user, name=name)
@@ -133,7 +137,7 @@ def _do(request: PageRequest, pk: int, deed: Callable[[User], object]) -> HttpRe
         return f"{address}?done=1"
 
     result = act(request, effect)
-    return _show(request, pk, refusal=result) if isinstance(result, Refusal) else redirect(result)
+    return show(request, pk, refusal=result) if isinstance(result, Refusal) else redirect(result)
 
 
 def _accounts() -> QuerySet[User]:
@@ -144,13 +148,26 @@ def _accounts() -> QuerySet[User]:
     )
 
 
-def _show(
+def show(
     request: PageRequest,
     pk: int,
     *,
-    name_form: OtherNameForm | None = None,
+    instead: Mapping[str, object] | None = None,
     refusal: Refusal | None = None,
 ) -> HttpResponse:
+    """Answer with an account and what may be done about it.
+
+    Args:
+        request: of a release engineer.
+        pk: whose account.
+        instead: what to show in the place of what the page shows by itself: a form as it was
+            sent (`name_form`, `token_form`), or the `secret` of a token that was just made.
+        refusal: why nothing was done.
+
+    Raises:
+        NotPermitted: not a release engineer.
+    """
+    require(actor_of(request.user), Act.MANAGE_PEOPLE)
     one = get_object_or_404(_accounts(), pk=pk)
     held = sorted(roles_of(one))
     known = {name.casefold() for name in (request.user.username, *names_of(request.user))}
@@ -159,14 +176,17 @@ def _show(
         "person": one,
         "roles": held,
         "roles_form": RolesForm(initial={"roles": held, "seen": held}, auto_id="roles_%s"),
-        "name_form": name_form or OtherNameForm(),
+        "name_form": OtherNameForm(),
         "known_as": sorted(names_of(one)),
         "is_own": one.username.casefold() in known,
         "is_recent": recently_authenticated(request),
         "again": again_address(request, reverse("person", args=[pk])),
         "done": "done" in request.GET,
         "requested": Backport.objects.filter(requester=one, status__in=OPEN_STATUSES).count(),
+        "tokens": one.api_tokens.filter(revoked_at__isnull=True).select_related("made_by"),
+        "token_form": TokenForm(),
         "events": _history_of(one),
+        **(instead or {}),
     }
     return page(request, ONE, context, refusal=refusal)
 

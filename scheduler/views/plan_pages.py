@@ -8,6 +8,7 @@ from typing import Any
 
 from scheduler.domain import changes as domain
 from scheduler.domain.planning.fitting import NOT_IN_QUEUE
+from scheduler.domain.planning.ways import Way
 from scheduler.domain.policy.findings import Place
 from scheduler.domain.policy.rules import RULES_BY_ID
 from scheduler.models import Backport, Change
@@ -45,6 +46,12 @@ class Objection:
         return rule.remedy if rule else ""
 
     @property
+    def source(self) -> str:
+        """Where the rule comes from."""
+        rule = RULES_BY_ID.get(self.rule)
+        return rule.source if rule else ""
+
+    @property
     def waits_for(self) -> tuple[int, ...]:
         """The changes of the same window that have to get into the queue before it."""
         if self.rule != NOT_IN_QUEUE:
@@ -78,13 +85,19 @@ class Because:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a backport outside the queue went, the rule, and when the train brings it."""
+    """Where a backport outside the queue went, the rule, and when the train brings it.
+
+    Attributes:
+        version: what brings it; "" where nothing is known to. cut: when its branch is cut.
+        arrives: when each group that needs it has it.
+    """
 
     change: int
     place: str
     rule: str
     version: str
     arrives: tuple[tuple[str, datetime], ...]
+    cut: datetime | None = None
 
     @property
     def arrives_by(self) -> datetime | None:
@@ -102,6 +115,7 @@ class Entry:
     objections: tuple[Objection, ...] = ()
     placement: Placement | None = None
     mine: bool = False
+    ways: tuple[Way, ...] = ()
 
     @property
     def blocking(self) -> tuple[Objection, ...]:
@@ -194,6 +208,8 @@ class PlanPage:
         said: the statements that the plan was made from.
         begins: when its queue begins by now; None leaves it as it was planned.
         gone: minutes of its window that are over then.
+        schedule: the versions to come that it was made from, as plan documents tell them.
+        ways: the cheapest way of what does not go, by change number.
     """
 
     result: Mapping[str, Any]
@@ -203,6 +219,8 @@ class PlanPage:
     said: Sequence[Mapping[str, Any]] = ()
     begins: datetime | None = None
     gone: int = 0
+    schedule: Sequence[Mapping[str, Any]] = ()
+    ways: Mapping[int, tuple[Way, ...]] = field(default_factory=dict)
 
     @cached_property
     def objections(self) -> dict[int, tuple[Objection, ...]]:
@@ -228,6 +246,11 @@ class PlanPage:
     @cached_property
     def placements(self) -> dict[int, Placement]:
         """Where each backport outside the queue went, by change number."""
+        cuts = {
+            one["version"]: datetime.fromisoformat(one["cut"])
+            for one in self.schedule
+            if one.get("cut")
+        }
         return {
             row["change"]: Placement(
                 change=row["change"],
@@ -238,6 +261,7 @@ class PlanPage:
                     (group, datetime.fromisoformat(at))
                     for group, at in sorted((row["arrives"] or {}).items())
                 ),
+                cut=cuts.get(row["version"]),
             )
             for row in self.result.get("elsewhere", ())
         }
@@ -251,6 +275,7 @@ class PlanPage:
             backport=backport,
             objections=self.objections.get(number, ()),
             placement=self.placements.get(number),
+            ways=self.ways.get(number, ()),
             mine=bool(
                 self.reader
                 and (

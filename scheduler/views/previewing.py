@@ -6,24 +6,31 @@ from datetime import datetime, timedelta
 from urllib.parse import quote
 
 from django.conf import settings
+from django.db.models import prefetch_related_objects
+from django.utils import timezone
 
-from scheduler.adapters.plan_document import render
+from scheduler.adapters.plan_document import render, schedule_document
 from scheduler.domain import backports as domain
 from scheduler.domain.changes import Change as Known
 from scheduler.domain.changes import ChangeSet
 from scheduler.domain.dependencies import Dependencies
 from scheduler.domain.planning.plan import Plan, PlanInput
 from scheduler.domain.planning.taken_on import TakenOn, plan_taking_on
+from scheduler.domain.planning.ways import Way, ways_into_queue
+from scheduler.domain.policy.findings import Place
 from scheduler.domain.statements import Statement
+from scheduler.domain.windows import FreezeScope
 from scheduler.models import Backport, Change, User, Window
 from scheduler.queries import (
     OPEN_STATUSES,
+    freeze_rules,
     open_backports,
     plan_input_of,
     statements_about,
     taken_on_in,
 )
 from scheduler.services.intake import Named, all_related
+from scheduler.views.capacity import grade_over, minutes_left
 from scheduler.views.plan_pages import Objection, Placement, PlanPage, QuestionCard, StepRow
 from scheduler.views.reading import plan_pages
 from scheduler.views.waiting import NOT_APPROVED
@@ -62,13 +69,27 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class WindowRow:
-    """One window to choose, and what would happen in it."""
+    """One window to choose, and what would happen in it.
+
+    Attributes:
+        minutes_left: how much of it is free and to come.
+        waiting: how many have no room in it already.
+        is_frozen: whether nothing is deployed in it.
+    """
 
     window: Window
     slots_left: int
     max_patches: int
+    minutes_left: int
+    waiting: int
+    is_frozen: bool
     is_chosen: bool
     outcomes: tuple[Outcome, ...] = ()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a slot is left for somebody."""
+        return self.slots_left > 0 and not self.is_frozen
 
     @property
     def several(self) -> bool:
@@ -123,6 +144,7 @@ class ChangeCard:
     address: str
     age: str
     objections: tuple[Objection, ...]
+    ways: tuple[Way, ...]
     outcome: Outcome | None
     offers: tuple[Offer, ...]
     undone_without: tuple[Offer, ...]
@@ -169,10 +191,12 @@ class Choice:
     Attributes:
         rows: the next ones with room, and the chosen one.
         more: all others.
+        next_room: the next window with room that has not begun.
     """
 
     rows: tuple[WindowRow, ...]
     more: tuple[WindowRow, ...]
+    next_room: Window | None = None
 
     @property
     def is_judged(self) -> bool:
@@ -188,12 +212,16 @@ class Choice:
 def choice_of(windows: Iterable[Window], chosen: int | None, reader: User) -> Choice:
     """Return the windows to choose from, oldest first; a constant number of queries."""
     windows = list(windows)
-    pages = plan_pages(windows, reader)
+    prefetch_related_objects(windows, "confirmations")
+    pages, rules, now = plan_pages(windows, reader), freeze_rules(), timezone.now()
     rows = [
         WindowRow(
             window,
             max(window.numbers.max_patches - pages[window.pk].slots, 0),
             window.numbers.max_patches,
+            minutes_left(window, pages[window.pk], now),
+            sum(one.place == Place.OVERFLOW.slug for one in pages[window.pk].placements.values()),
+            grade_over(window, rules) == FreezeScope.ALL,
             window.pk == chosen,
         )
         for window in windows
@@ -203,7 +231,7 @@ def choice_of(windows: Iterable[Window], chosen: int | None, reader: User) -> Ch
         key=lambda row: (
             not row.is_chosen,
             row.window.as_of is not None,
-            row.slots_left == 0,
+            not row.has_room,
             row.window.start,
         ),
     )
@@ -211,6 +239,14 @@ def choice_of(windows: Iterable[Window], chosen: int | None, reader: User) -> Ch
     return Choice(
         tuple(row for row in rows if row.window.pk in near),
         tuple(row for row in rows if row.window.pk not in near),
+        next(
+            (
+                row.window
+                for row in rows
+                if row.has_room and row.window.as_of is None and row.window.start > now
+            ),
+            None,
+        ),
     )
 
 
@@ -235,7 +271,8 @@ def preview_of(
         return Preview(cards, (), (), _said(cards, None)), choice
     planning.tick_what_would_be_undone(chosen)
     facts, verdict = planning.plan(chosen, approved=False)
-    shown = planning.shown(facts, verdict)
+    ways = ways_into_queue(planning.plan(chosen, approved=True)[0], only=planning.wished)
+    shown = planning.shown(facts, verdict, ways)
     rows = tuple(
         replace(row, outcomes=planning.outcomes(planning.plan(row.window, approved=True)))
         for row in choice.rows
@@ -250,7 +287,7 @@ def preview_of(
         tuple(_needs(facts, planning.wished)),
         _said(cards, chosen),
     )
-    return preview, Choice(rows, choice.more)
+    return preview, replace(choice, rows=rows)
 
 
 class _Planning:
@@ -311,12 +348,16 @@ class _Planning:
             [one for one in taken_on if one.change not in wished],
         )
 
-    def shown(self, facts: PlanInput, plan: Plan) -> PlanPage:
+    def shown(
+        self, facts: PlanInput, plan: Plan, ways: Mapping[int, tuple[Way, ...]] | None = None
+    ) -> PlanPage:
         """Return a plan as pages show it."""
         return PlanPage(
             result=render(plan),
             changes={change.number: change for change in facts.changes},
             reader=self.reader.username,
+            schedule=schedule_document(facts.production),
+            ways=ways or {},
         )
 
     def outcomes(self, planned: tuple[PlanInput, Plan]) -> tuple[Outcome, ...]:
@@ -355,6 +396,7 @@ class _Planning:
             address=_address(one.change, number),
             age=_age(one.told_at, self.now),
             objections=_objections(number, shown) if shown and one.change else (),
+            ways=shown.ways.get(number, ()) if shown else (),
             outcome=(outcomes or {}).get(number),
             offers=offers,
             undone_without=tuple(

@@ -3,47 +3,56 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 
 from scheduler.domain.lifecycle import Status
+from scheduler.domain.windows import BOOKABLE, Freeze, FreezeRule
 from scheduler.models import (
     Backport,
     Change,
+    EmergencyConfirmation,
     Event,
-    Freeze,
-    Plan,
     Promotion,
     Question,
     Review,
     User,
     Window,
 )
-from scheduler.queries import OPEN_STATUSES
+from scheduler.queries import OPEN_STATUSES, newest_plans
 from scheduler.views.plan_pages import PlanPage, numbers_in
 
 ANSWER, LOCK, UNLOCK = "question.answer", "window.lock", "window.unlock"
 
 
 def windows_between(start: datetime, end: datetime) -> list[Window]:
-    """Return the windows that start in a time, and every replay, oldest first, with deployers."""
+    """Return the windows that start in a time, and every replay, oldest first, with people."""
     return list(
         Window.objects.filter(Q(start__gte=start, start__lt=end) | Q(as_of__isnull=False))
-        .prefetch_related(Prefetch("deployers", User.objects.order_by("username")))
+        .prefetch_related(
+            Prefetch("deployers", User.objects.order_by("username")),
+            Prefetch("confirmations", EmergencyConfirmation.objects.select_related("by")),
+        )
         .order_by("start")
     )
 
 
-def bookable_windows(now: datetime) -> QuerySet[Window]:
-    """Return the windows that somebody can still book in: not locked, not over or a replay."""
+def bookable_windows(now: datetime, *, late: bool) -> QuerySet[Window]:
+    """Return the windows that somebody can still book in: not locked, not over, or a replay.
+
+    Args:
+        now: the clock, UTC.
+        late: whether they may after booking has closed.
+    """
     not_over = Q(end__gt=now) | Q(as_of__isnull=False)
-    return Window.objects.filter(not_over, locked_at__isnull=True).order_by("start")
-
-
-def newest_plans(windows: Iterable[Window]) -> dict[int, Plan]:
-    """Return the newest plan of each window, by the window's key, without its document."""
-    newer = Plan.objects.filter(window=OuterRef("window"), version__gt=OuterRef("version"))
-    plans = Plan.objects.filter(~Exists(newer), window__in=[window.pk for window in windows])
-    return {plan.window_id: plan for plan in plans.defer("document")}
+    not_closed = Q() if late else Q(closes_at__isnull=True) | Q(closes_at__gt=now)
+    return Window.objects.filter(
+        not_over,
+        not_closed,
+        locked_at__isnull=True,
+        kind__in=[kind.value for kind in BOOKABLE],
+        cancelled_at__isnull=True,
+        skipped_at__isnull=True,
+    ).order_by("start")
 
 
 def changes_named(numbers: Iterable[int]) -> dict[int, Change]:
@@ -58,7 +67,8 @@ def backports_in(windows: Iterable[Window]) -> dict[int, dict[int, Backport]]:
     rows = Backport.objects.filter(
         window__in=[window.pk for window in windows], status__in=OPEN_STATUSES
     )
-    for backport in rows.select_related("change", "requester", "window").defer("change__diff"):
+    related = rows.select_related("change", "requester", "edited_by", "window")
+    for backport in related.defer("change__diff"):
         found.setdefault(backport.window_id, {})[backport.change.number] = backport
     return found
 
@@ -95,9 +105,10 @@ def promotions_before(end: datetime) -> list[Promotion]:
     return list(Promotion.objects.filter(at__lt=end).select_related("version").order_by("at"))
 
 
-def freezes_between(start: datetime, end: datetime) -> list[Freeze]:
-    """Return the freezes that overlap a time."""
-    return list(Freeze.objects.filter(starts__lt=end, ends__gt=start).order_by("starts"))
+def freezes_between(rules: Iterable[FreezeRule], start: datetime, end: datetime) -> list[Freeze]:
+    """Return the freezes that overlap a time, oldest first; one that comes again, each time."""
+    found = [freeze for rule in rules for freeze in rule.between(start, end)]
+    return sorted(found, key=lambda freeze: (freeze.start, freeze.end))
 
 
 def reviews_of(backport: Backport) -> list[Review]:

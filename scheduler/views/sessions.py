@@ -21,6 +21,9 @@ from scheduler.views.http import local_address
 _TYPIST = "typist"
 _KEEPING = frozenset({"backport-new", "draft-save"})  # whose forms carry `typist_token`
 
+# For what programs ask for again and again: they may keep it, and ask whether it is still true.
+KEPT_AND_ASKED_AGAIN = "private, no-cache"
+
 
 class NothingIsKeptMiddleware:
     """No browser and no proxy keeps a page: after signing out, nobody reads it there."""
@@ -29,9 +32,10 @@ class NothingIsKeptMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Say so on every answer that a view gives, and on every refusal."""
+        """Say so on every answer that a view gives, and on every refusal; feeds are no pages."""
         answer = self.get_response(request)
-        answer["Cache-Control"] = "no-store"
+        if answer.get("Cache-Control") != KEPT_AND_ASKED_AGAIN:
+            answer["Cache-Control"] = "no-store"
         return answer
 
 

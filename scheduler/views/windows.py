@@ -1,5 +1,6 @@
 """A window: its queue, production after every step, what went elsewhere, the lock, the exports."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from django.http import HttpResponse, JsonResponse
@@ -11,58 +12,72 @@ from django.views.decorators.http import require_POST, require_safe
 from scheduler.actors import actor_of
 from scheduler.adapters.plan_document import document_of
 from scheduler.domain.changes import ChangeSet
-from scheduler.domain.checklist.gate import falling
+from scheduler.domain.checklist.gate import falling, stopped_by_the_train
 from scheduler.domain.checklist.steps import Answers, checklist_of
 from scheduler.domain.lifecycle import Status
 from scheduler.domain.permissions import Act, may
 from scheduler.domain.planning.edges import Because
 from scheduler.domain.planning.plan import Step
-from scheduler.forms import ReasonForm
-from scheduler.models import Change, Plan, User, Window
-from scheduler.queries import names_trusted_with, newest_plan, planned_now, unchecked_backports
+from scheduler.domain.planning.ways import Way
+from scheduler.forms import MoveWindowForm, ReasonForm
+from scheduler.models import Change, Plan, Window
+from scheduler.queries import (
+    names_trusted_with,
+    newest_plan,
+    planned_now,
+    production_at,
+    related_changes,
+    unchecked_backports,
+)
 from scheduler.services import windows as services
 from scheduler.services.backports import refusal_to_book
 from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, page
 from scheduler.views.plan_pages import PlanPage, StepRow, numbers_in
-from scheduler.views.reading import backports_in, bookable_windows, changes_named, plan_pages
+from scheduler.views.reading import backports_in, changes_named
+from scheduler.views.signing_in import recently_authenticated
+from scheduler.views.ways import ways_in
+from scheduler.views.window_parts import window_parts
 
 PAGE = "scheduler/windows/detail.html"
-MOST_LOOKED_AT = 20  # windows; further ahead nobody books
+_LEFT_THE_QUEUE = "Since the lock it lost its approval or left the window."
 
 
 @require_safe
 def detail(request: PageRequest, pk: int) -> HttpResponse:
     """Show a window; htmx asks for it again every 15 seconds while something can change."""
-    return show(request, get_object_or_404(Window.objects.select_related("locked_by"), pk=pk))
+    rows = Window.objects.select_related("locked_by", "series")
+    return show(request, get_object_or_404(rows, pk=pk))
 
 
 def show(
-    request: PageRequest, window: Window, *, refusal: Refusal | None = None, done: str = ""
+    request: PageRequest,
+    window: Window,
+    *,
+    refusal: Refusal | None = None,
+    done: str = "",
+    move_form: MoveWindowForm | None = None,
 ) -> HttpResponse:
     """Answer with the window as it is now, whole or as the partial that htmx swaps in."""
     now = timezone.now()
     plan = newest_plan(window)
-    shown = plan_page(window, plan, reader=request.user.username)
+    ways = ways_in(window, plan, now)
+    shown = plan_page(window, plan, reader=request.user.username, ways=ways)
     actor = actor_of(request.user)
     numbers = window.numbers
     is_over = window.is_over(now)
     unchecked = unchecked_backports(window)
-    is_full = not is_over and shown.slots >= numbers.max_patches
     context: dict[str, object] = {
         "section": "calendar",
         "window": window,
         "page": shown,
-        "fallen": fallen_since_lock(window, shown),
+        "fallen": fallen_since_lock(window, shown, now),
         "plan_fingerprint": plan.fingerprint if plan else "",
         "numbers": numbers,
         "window_minutes": int(window.to_domain().minutes),
         "slot_boxes": [slot < shown.slots for slot in range(numbers.max_patches)],
-        "deployers": list(window.deployers.order_by("username").values_list("username", flat=True)),
         "sentence": _sentence(window, shown, len(unchecked)),
         "unchecked": unchecked,
         "is_over": is_over,
-        "is_full": is_full,
-        "next_with_room": next_with_room(window, request.user, now) if is_full else None,
         "polls": not is_over,
         "why_not_book": refusal_to_book(by=request.user, window=window),
         "may_lock": bool(shown.steps) and not is_over and may(actor, Act.LOCK_WINDOW),
@@ -70,24 +85,21 @@ def show(
         "may_answer": may(actor, Act.ANSWER_QUESTION),
         "reviewers": names_trusted_with(Act.ANSWER_QUESTION) if shown.questions else (),
         "done": done,
+        "recently_authenticated": recently_authenticated(request),
+        **window_parts(window, plan, shown, request.user, now),
     }
+    if move_form is not None:
+        context["move_form"] = move_form
     return page(request, PAGE, context, partial="window", refusal=refusal)
 
 
-def next_with_room(window: Window, reader: User, now: datetime) -> Window | None:
-    """Return the next window after one that can be booked and has room; None if there is none.
-
-    After a replay nothing comes.
-    """
-    if window.as_of is not None:
-        return None
-    coming = bookable_windows(now).filter(start__gt=window.start, as_of__isnull=True)
-    windows = list(coming[:MOST_LOOKED_AT])
-    pages = plan_pages(windows, reader)
-    return next((one for one in windows if pages[one.pk].slots < one.numbers.max_patches), None)
-
-
-def plan_page(window: Window, plan: Plan | None, *, reader: str = "") -> PlanPage:
+def plan_page(
+    window: Window,
+    plan: Plan | None,
+    *,
+    reader: str = "",
+    ways: Mapping[int, tuple[Way, ...]] | None = None,
+) -> PlanPage:
     """Return the plan of a window, ready to be shown."""
     result = plan.result if plan else {}
     now = timezone.now()
@@ -99,24 +111,32 @@ def plan_page(window: Window, plan: Plan | None, *, reader: str = "") -> PlanPag
         said=plan.document.get("statements", ()) if plan else (),
         begins=window.queue_begins(now),
         gone=window.minutes_gone(now),
+        schedule=plan.document["train"]["schedule"] if plan else (),
+        ways=ways or {},
     )
 
 
-def fallen_since_lock(window: Window, shown: PlanPage) -> frozenset[int]:
-    """Return the positions of a locked queue that must not be deployed as they stand.
+def fallen_since_lock(window: Window, shown: PlanPage, now: datetime) -> dict[int, str]:
+    """Return the steps of a locked queue that must not be deployed: position to the reason.
 
-    A backport whose approval ended, or that was withdrawn, declined or sent elsewhere after the
-    lock, takes along what needs it.
+    A backport whose approval ended, that was withdrawn, declined or sent elsewhere after the lock,
+    or that the train has left behind, takes along what needs it. Nothing is put in another order.
     """
     if not window.is_locked:
-        return frozenset()
-    lost = frozenset(
-        entry.number
-        for row in shown.steps
-        for entry in row.entries
+        return {}
+    entries = [entry for row in shown.steps for entry in row.entries]
+    lost = {
+        entry.number: _LEFT_THE_QUEUE
+        for entry in entries
         if entry.backport is None or entry.backport.status != Status.QUEUED.value
+    }
+    rows = [entry.backport.change for entry in entries if entry.backport is not None]
+    left_behind = stopped_by_the_train(
+        [row.number for row in rows],
+        related_changes(rows, (), with_diff=False),
+        production_at(window.planned_at(now)),
     )
-    return falling((_step(row) for row in shown.steps), lost)
+    return falling((_step(row) for row in shown.steps), left_behind | lost)
 
 
 @require_POST
@@ -180,11 +200,11 @@ def checklist(request: PageRequest, pk: int) -> HttpResponse:
         )
         for number, backport in shown.backports.items()
     }
-    fallen = fallen_since_lock(window, shown)
+    fallen = fallen_since_lock(window, shown, timezone.now())
     steps = [
         {
             "row": row,
-            "fallen": row.position in fallen,
+            "fallen": fallen.get(row.position, ""),
             "items": checklist_of(_step(row), changes, answers)
             if row.position not in fallen
             else (),

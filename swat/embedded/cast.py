@@ -32,9 +32,9 @@ CAST = (
     ),
     Person(
         "dev",
-        (Role.DEVELOPER, Role.DEPLOYER),
+        (Role.DEVELOPER, Role.DEPLOYER, Role.OPERATIONS),
         "deployer",
-        "locks the window, takes the checklist",
+        "locks the window, takes the checklist; operations, too",
     ),
     Person(
         "rel",

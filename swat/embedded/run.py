@@ -160,6 +160,7 @@ def start_web(supervisor: Supervisor, port: int, application: str = "swat.wsgi")
             *(sys.executable, "-m", "gunicorn", application, "--bind", f"{HOST}:{port}"),
             *("--worker-class", "gthread", "--workers", "2", "--threads", "4"),
             *("--graceful-timeout", "5", "--access-logfile", "-", "--no-control-socket"),
+            *("--logger-class", "swat.masking.AccessLogger"),  # keys of feeds stand in addresses
         ],
         stop_seconds=10,
     )

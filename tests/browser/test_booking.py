@@ -8,12 +8,13 @@ from django.core.cache import cache
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from scheduler.models import Backport, Draft, Promotion, TrainVersion, Window
+from scheduler.models import Backport, Draft, TrainVersion, Window
 from swat.embedded.gerrit import DemoGerrit
 from swat.embedded.gerrit_changes import CHANGES, NEW, OLD, SITUATIONS
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Open
 from tests.browser.test_october import LABELS
+from tests.factories import promote
 from tests.views.conftest import ANSWERS, in_a_day
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -31,7 +32,7 @@ def window(october: Window) -> Window:
     for position, (name, group) in enumerate(((OLD, "group2"), (NEW, "group0")), start=3):
         at = timezone.now() - timedelta(days=9 - position)
         version = TrainVersion.objects.create(name=name, position=position, checked_out_from=at)
-        Promotion.objects.create(version=version, group=group, at=at)
+        promote(version, group, at)
     in_a_day("Late SWAT", days=2)
     return in_a_day()
 

@@ -50,7 +50,8 @@ def booked(window: Window, cast: dict[str, User], number: int, said: str) -> Bac
     prose, line = fitting(visible_prose(said), 2000, str), visible_line(said)
     facts = fetched(number, subject=line[:300], owner=line[:150], message=prose, diff=prose)
     answers = dict.fromkeys(("why_not_train", "user_impact", "tested_where", "verify_how"), prose)
-    answers |= dict.fromkeys(("problems_where", "rollback_how", "steps_before"), prose)
+    answers |= dict.fromkeys(("rollback_how", "steps_before"), prose)
+    answers["problems_where"] = f"Wherever {prose}"  # signs alone say nothing, and are refused
     people = {"tester": line[:150], "nick": line[:100]}
     own = {"criteria": frozenset({"long-task"})} if number == 1000 else {}
     backport = make_backport(window, cast["ada"], facts, **answers, **people, **own)

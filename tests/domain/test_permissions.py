@@ -6,15 +6,26 @@ import pytest
 
 from scheduler.domain.errors import NotPermitted
 from scheduler.domain.lifecycle import Status
-from scheduler.domain.permissions import Act, Actor, Relation, Role, may, relations_of, require
+from scheduler.domain.permissions import (
+    Act,
+    Actor,
+    Relation,
+    Role,
+    Scope,
+    may,
+    relations_of,
+    require,
+    require_scope,
+)
 
-# Each row: the act; who may by role (D developer, R reviewer, P deployer, E release engineer);
+# Each row: the act; who may by role (D developer, R reviewer, P deployer, E release engineer,
+# O operations);
 # whether the requester may without a role; who is barred whatever the role (own: requester, owner,
 # uploader, editor; +overrider); and the statuses (S submitted, N needs-info, A approved, Q queued,
-# G deploying) it may be in, "any" for what is not about one backport.
+# G deploying, or "over") it may be in, "any" for what is not about one backport.
 TABLE = """
-book              DRPE  -          -              any
-watch             DRPE  -          -              SNAQG
+book              DRPEO -          -              any
+watch             DRPEO -          -              SNAQG
 amend             -     requester  -              SNAQ
 reply             -     requester  -              N
 withdraw          RE    requester  -              SNAQ
@@ -32,10 +43,24 @@ send-to-dedicated RE    requester  -              SNAQ
 veto              PE    -          -              SNAQ
 lock-window       PE    -          -              any
 unlock-window     PE    -          -              any
+sign-up           PE    -          -              any
+book-late         PE    -          -              any
+move-on           RPE   requester  -              SNA
+book-again        PE    requester  -              over
+confirm-emergency EO    -          own            any
+manage-calendar   E     -          -              any
+manage-train      E     -          -              any
+manage-tokens     E     -          -              any
 manage-people     E     -          -              any
 look-after-mail   E     -          -              any
 """
-ROLES = {"D": "developer", "R": "reviewer", "P": "deployer", "E": "release-engineer"}
+ROLES = {
+    "D": "developer",
+    "R": "reviewer",
+    "P": "deployer",
+    "E": "release-engineer",
+    "O": "operations",
+}
 STATUSES = {
     "S": Status.SUBMITTED,
     "N": Status.NEEDS_INFO,
@@ -45,12 +70,21 @@ STATUSES = {
 }
 OWN = {"requester", "owner", "uploader", "editor"}
 BARRED: dict[str, set[str]] = {"-": set(), "own": OWN, "own+overrider": {*OWN, "overrider"}}
+
+
+def statuses_of(where: str) -> set[Status]:
+    """Return the statuses that a row of the table names."""
+    if where in {"any", "over"}:
+        return set(Status) - (set(STATUSES.values()) if where == "over" else set())
+    return {STATUSES[letter] for letter in where}
+
+
 EXPECTED = {
     act: (
         {ROLES[letter] for letter in letters.strip("-")},
         asked == "requester",
         BARRED[barred],
-        set(Status) if where == "any" else {STATUSES[letter] for letter in where},
+        statuses_of(where),
     )
     for act, letters, asked, barred, where in (line.split() for line in TABLE.strip().splitlines())
 }
@@ -126,3 +160,10 @@ def test_whoever_is_barred_may_nothing_whatever_they_are() -> None:
         assert not may(barred, act, frozenset({Relation.REQUESTER}))
         with pytest.raises(NotPermitted, match=r"^Set up a second factor first\.$"):
             require(barred, act, frozenset({Relation.REQUESTER}))
+
+
+def test_a_token_opens_what_its_scope_says_and_nothing_else() -> None:
+    require_scope(Scope.TRAIN, Act.MANAGE_TRAIN)
+    for act in set(Act) - {Act.MANAGE_TRAIN}:
+        with pytest.raises(NotPermitted, match=r"^This token is for the train: it may not "):
+            require_scope(Scope.TRAIN, act)

@@ -239,11 +239,22 @@ ENDS = {
     Action.SEND_TO_DEDICATED: "dedicated",
     Action.WITHDRAW: "withdrawn",
     Action.VETO: "missed",
+    Action.MISS: "missed",
 }
 LIFECYCLE = {
-    "submitted": {Action.ASK: "needs-info", Action.APPROVE: "approved", Action.AMEND: "submitted"},
-    "needs-info": {Action.REPLY: "submitted", Action.AMEND: "submitted"},
+    "submitted": {
+        Action.ASK: "needs-info",
+        Action.APPROVE: "approved",
+        Action.AMEND: "submitted",
+        Action.MOVE_ON: "submitted",
+    },
+    "needs-info": {
+        Action.REPLY: "submitted",
+        Action.AMEND: "submitted",
+        Action.MOVE_ON: "needs-info",
+    },
     "approved": {
+        Action.MOVE_ON: "submitted",
         Action.QUEUE: "queued",
         Action.VOID_APPROVAL: "submitted",
         Action.AMEND: "submitted",
@@ -262,6 +273,8 @@ def test_a_backport_moves_only_as_the_table_says(status: Status, action: Action)
     row = LIFECYCLE.get(status.value, {})
     stays = {Action.HAND_OVER: status.value}
     after = (row | ENDS | stays if row else {}).get(action)
+    if (status, action) == (Status.TRAIN, Action.ARRIVE):
+        after = "deployed"
     if after is None:
         with pytest.raises(IllegalTransition, match=status.value):
             status_after(status, action)

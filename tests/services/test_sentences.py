@@ -16,6 +16,7 @@ SERVICES = Path(str(services.__file__)).parent
 
 # Those that leave a backport in the status that it has.
 UNMOVED = {
+    "backport.train-late",
     "backport.become-known",
     "backport.acknowledge",
     "backport.end-lifting",

@@ -11,9 +11,10 @@ from pytest_django.fixtures import Settings
 
 from scheduler.actors import grant_roles
 from scheduler.domain.permissions import Role
-from scheduler.models import Backport, Promotion, TrainVersion, User, Window
+from scheduler.models import Backport, TrainVersion, User, Window
 from swat.embedded.gerrit import DemoGerrit
 from swat.embedded.gerrit_changes import CHANGES
+from tests.factories import promote
 
 CIRRUS, EVENTS = 247888, 247889
 DAY = timedelta(days=1)
@@ -63,8 +64,8 @@ def october_window() -> Window:
         ("group1", datetime(2015, 10, 28, 19, 0, tzinfo=UTC)),
         ("group2", datetime(2015, 10, 29, 20, 46, tzinfo=UTC)),
     ):
-        Promotion.objects.create(version=live, group=group, at=at - timedelta(days=7))
-        Promotion.objects.create(version=coming, group=group, at=at)
+        promote(live, group, at - timedelta(days=7))
+        promote(coming, group, at)
     start = datetime(2015, 10, 26, 23, tzinfo=UTC)
     return Window.objects.create(
         start=start,

@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from scheduler.models import Backport, Change, Draft, Promotion, TrainVersion, User, Window
+from scheduler.models import Backport, Change, Draft, TrainVersion, User, Window
 from scheduler.services.changes import expect_change, refresh_open_windows
 from scheduler.services.intake import look_up
 from scheduler.views.sessions import typist_token
@@ -21,7 +21,7 @@ from swat.embedded.gerrit import DemoGerrit
 from swat.embedded.gerrit_changes import NEW as NEW_VERSION
 from swat.embedded.gerrit_changes import OLD as OLD_VERSION
 from swat.embedded.gerrit_changes import SITUATIONS, change_id_of
-from tests.factories import approve, fetched, make_backport, make_window
+from tests.factories import approve, fetched, make_backport, make_window, promote
 from tests.fakes import FakeReviewSystem
 from tests.views.conftest import ANSWERS, DAY, in_a_day
 
@@ -51,7 +51,7 @@ def window(cast: dict[str, User]) -> Window:
         )
         for group in groups:
             at = timezone.now() - (10 - position) * DAY
-            Promotion.objects.create(version=version, group=group, at=at)
+            promote(version, group, at)
     return in_a_day()
 
 
@@ -102,7 +102,7 @@ def test_what_is_booked_comes_first(as_: As, window: Window, gerrit: DemoGerrit)
 
     # Neither is approved, so nothing is in the queue before it; there is room all the same.
     assert "place 1, " in text
-    assert "6 of 6 slots" not in text
+    assert "6 of 6 slots, 60 min left" in text
 
 
 def test_a_sibling_that_the_train_needs_is_ticked_and_booked_in_one_go(

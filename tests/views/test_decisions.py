@@ -464,6 +464,7 @@ def test_more_files_findings_and_events_take_no_more_queries(
     few = make_backport(window, cast["ada"], fetched(1000))
     files = tuple(ChangedFile(f"wmf-config/{n}.php") for n in range(80))
     other = make_window(in_hours=48, title="Evening SWAT")
+    make_window(in_hours=72, title="Late SWAT")  # each has one after it
     many = make_backport(other, cast["ada"], fetched(1001, files=files))
     for number in range(2000, 2020):
         make_backport(other, cast["ada"], fetched(number))
@@ -473,8 +474,9 @@ def test_more_files_findings_and_events_take_no_more_queries(
     counts = []
     for one in (few, many):
         rae = as_("rae")
+        page_of(rae, one)  # the cheapest ways in are looked for once for each plan
         with CaptureQueriesContext(connection) as queries:
             page_of(rae, one)
         counts.append(len(queries))
 
-    assert counts[0] == counts[1]
+    assert counts[1] <= counts[0]

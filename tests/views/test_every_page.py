@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 As = Callable[[str], Client]
 PAGES = (
     "/",
+    "/?week=2026-W49",
+    "/calendar/series",
+    "/calendar/freezes",
     "/backports/new",
     "/backports/preview",
     "/backports/{backport}",
@@ -30,11 +33,13 @@ PAGES = (
     "/reviews/news",
     "/windows/{window}",
     "/windows/{window}/checklist",
+    "/train",
     "/policy",
     "/overrides/",
     "/profile",
     "/profile/password",
     "/sign-in/again",
+    "/calendar/week/2026-W49.wiki",
 )
 # These ask first whether it is still you, or are for release engineers only.
 GUARDED = (
@@ -45,6 +50,10 @@ GUARDED = (
     "/people/",
     "/people/1",
     "/mail/",
+    "/calendar/windows/new",
+    "/calendar/import",
+    "/train/plan",
+    "/train/import",
 )
 FORMS = (
     "/backports/drafts",
@@ -65,6 +74,15 @@ FORMS = (
     "/overrides/1/confirm",
     "/overrides/1/end",
     "/reviews/approve",
+    "/calendar/series/1/end",
+    "/calendar/freezes/1/call-off",
+    "/backports/{backport}/move-on",
+    "/backports/{backport}/book-again",
+    "/windows/{window}/sign-up",
+    "/windows/{window}/step-down",
+    "/windows/{window}/move",
+    "/windows/{window}/cancel",
+    "/windows/{window}/confirm",
     "/windows/{window}/answer",
     "/windows/{window}/lock",
     "/windows/{window}/unlock",
@@ -73,6 +91,9 @@ FORMS = (
     "/sign-in/provider",
     "/sign-in/provider/again",
     "/profile/sessions",
+    "/profile/feed",
+    "/profile/feed/revoke",
+    "/calendar/import/make",
     "/people/1/roles",
     "/people/1/disable",
     "/people/1/enable",
@@ -81,6 +102,8 @@ FORMS = (
     "/people/1/names",
     "/people/1/names/remove",
     "/mail/1/try",
+    "/people/1/tokens",
+    "/people/tokens/1/revoke",
 )
 
 

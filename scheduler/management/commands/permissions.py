@@ -31,6 +31,7 @@ LETTERS = {
     Status.APPROVED: "A",
     Status.QUEUED: "Q",
     Status.DEPLOYING: "G",
+    **dict.fromkeys((status for status in Status if not status.is_open), "E"),
 }
 _ANYWHERE = "yes"
 _NOWHERE = "\N{EN DASH}"
@@ -49,14 +50,16 @@ class Command(BaseCommand):
 
 def document() -> str:
     """Return the permission table as Markdown: for each act, by role and relation, the statuses."""
-    letters = "\n".join(
-        f"| {letter} | {status.value.replace('-', ' ')} |" for status, letter in LETTERS.items()
-    )
+    named = {
+        letter: ", ".join(one.value.replace("-", " ") for one in Status if LETTERS[one] == letter)
+        for letter in LETTERS.values()
+    }
+    letters = "\n".join(f"| {letter} | {statuses} |" for letter, statuses in named.items())
     return "\n".join([_PREAMBLE.format(letters=letters), *map(_section, Act)])
 
 
 def _section(act: Act) -> str:
-    about_backport = bool(PERMITS[act].statuses)
+    about_backport = bool(PERMITS[act].statuses or PERMITS[act].unless)
     relations: tuple[Relation | None, ...] = (None, *(Relation if about_backport else ()))
     names = ["anybody else" if one is None else one.value for one in relations]
     if not about_backport:
@@ -79,5 +82,7 @@ def _cell(act: Act, role: Role | None, relation: Relation | None) -> str:
     held = frozenset({relation} if relation else ())
     if not permit.statuses:
         return _ANYWHERE if may(actor, act, held) else _NOWHERE
-    where = "".join(letter for status, letter in LETTERS.items() if may(actor, act, held, status))
-    return where or _NOWHERE
+    where = dict.fromkeys(
+        letter for status, letter in LETTERS.items() if may(actor, act, held, status)
+    )
+    return "".join(where) or _NOWHERE

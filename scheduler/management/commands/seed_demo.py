@@ -1,8 +1,9 @@
 """`manage.py seed_demo`: the cast, the train, windows and bookings that the demo shows."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -15,15 +16,18 @@ from scheduler.domain.errors import Refused
 from scheduler.domain.lifecycle import Status
 from scheduler.domain.permissions import Act, may
 from scheduler.domain.statements import OnlyFirst, StatementKind
+from scheduler.domain.windows import FreezeScope, Recurrence, WindowKind, moment_of
 from scheduler.models import (
     Backport,
     Change,
     Freeze,
+    GroupMove,
     Promotion,
     Statement,
     TrainVersion,
     User,
     Window,
+    WindowSeries,
 )
 from scheduler.queries import OPEN_STATUSES, newest_plan
 from scheduler.services.backports import (
@@ -32,6 +36,7 @@ from scheduler.services.backports import (
     submit_backport,
     withdraw_backport,
 )
+from scheduler.services.calendar import make_coming_windows
 from scheduler.services.changes import fetch, store_changes
 from scheduler.services.plans import replan_window
 from scheduler.services.reviews import approve_backport
@@ -39,10 +44,32 @@ from scheduler.services.statements import answer_question
 from swat.embedded.cast import CAST
 from swat.embedded.gerrit_changes import NEW, OLD, SITUATIONS
 
-WINDOW_HOURS = ((8, "Morning"), (14, "Afternoon"), (21, "Evening"))
-WINDOW_DAYS = 4  # Monday to Thursday
-TUESDAY = 1
+HOME = "America/Los_Angeles"  # whose clocks the windows keep to (`reference/wikimedia.md` 1.2)
+MON, TUE, WED, THU, FRI = range(5)
 GROUPS = ("group0", "group1", "group2")
+CLAIMED = 6  # how many of the next windows have their deployers; nobody has signed up for others
+
+
+@dataclass(frozen=True, slots=True)
+class Weekly:
+    """A series of the demo: its title, its days, its start in Los Angeles, and how long it is."""
+
+    title: str
+    days: tuple[int, ...]
+    hour: int
+    kind: WindowKind = WindowKind.BACKPORT
+    minutes: int = 60
+    closes_minutes: int | None = None
+
+
+SERIES = (
+    Weekly("UTC morning backport window", (MON, TUE, WED, THU), 0),
+    Weekly("UTC afternoon backport window", (MON, TUE, WED, THU), 6),
+    Weekly("UTC late backport window", (MON, TUE, WED, THU), 13),
+    Weekly("MediaWiki train", (TUE, WED, THU), 11, WindowKind.TRAIN, 120),
+    Weekly("Weekly security window", (MON,), 14, WindowKind.SECURITY, 120),
+    Weekly("Backport training", (THU,), 9, WindowKind.TRAINING, 60, closes_minutes=60),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +133,9 @@ class Command(BaseCommand):
         now = timezone.now()
         cast = seed_cast()
         seed_october(cast)
-        seed_train(now)
-        seed_freeze(now)
+        seed_freezes(now)
         coming = seed_windows(now, cast)
+        seed_train(now, coming[0].start.date())
         if not settings.GERRIT_URL:
             self.stderr.write("GERRIT_URL is not set: nothing is booked.")
         else:
@@ -188,13 +215,20 @@ def seed_october(cast: dict[str, User]) -> None:
         window.deployers.set([cast["dev"]])
 
 
-def seed_train(now: datetime) -> None:
-    """The train of now: the older version serves group1 and group2 until tomorrow at least."""
-    today = datetime.combine(now.date(), time(13), UTC)
-    group0 = today - timedelta(days=(today.weekday() - TUESDAY) % 7)
-    if group0 > now:
-        group0 -= timedelta(days=7)
+def seed_train(now: datetime, booked: date) -> None:
+    """The train of now: the older version serves group1 and group2 while the demo is booked.
+
+    Args:
+        now: the clock, UTC.
+        booked: the day of the next window; the train goes on after it, on days without a freeze.
+    """
     week, day = timedelta(days=7), timedelta(days=1)
+    group0 = datetime.combine(now.date(), time(13), UTC)
+    group0 -= ((now.weekday() - TUE) % 7) * day
+    if group0 > now:
+        group0 -= week
+    group1 = datetime.combine(next_day(booked), time(13), UTC)
+    group2 = datetime.combine(next_day(group1.date()), time(13), UTC)
     older = group0 - week
     version(
         OLD, 1029, cut=older - timedelta(hours=11), promotions=(older, older + day, older + 2 * day)
@@ -203,10 +237,10 @@ def seed_train(now: datetime) -> None:
         NEW,
         1030,
         cut=group0 - timedelta(hours=11),
-        promotions=(group0, today + day, today + 2 * day),
+        promotions=(group0, group1, group2),
     )
     later = group0 + week
-    while later <= today + 2 * day:
+    while later <= group2:
         later += week
     version(
         "1.47.0-wmf.31",
@@ -225,6 +259,7 @@ def version(
     until: datetime | None = None,
 ) -> None:
     """Write a version of the train: checked out as soon as it is cut, then group after group."""
+    now = timezone.now()
     row, _ = TrainVersion.objects.update_or_create(
         name=name,
         defaults={
@@ -235,44 +270,70 @@ def version(
         },
     )
     for group, at in zip(GROUPS, promotions, strict=True):
-        Promotion.objects.update_or_create(version=row, group=group, defaults={"at": at})
+        done_at = at if at <= now else None
+        Promotion.objects.update_or_create(
+            version=row, group=group, defaults={"at": at, "done_at": done_at}
+        )
+        if done_at is not None:
+            GroupMove.objects.get_or_create(group=group, at=at, defaults={"version": row})
 
 
-def seed_freeze(now: datetime) -> None:
-    """The end of the year, or of the next one if that would freeze the demo itself."""
-    soon = now + timedelta(days=21)
+def next_day(day: date) -> date:
+    """Return the next day on which something is deployed."""
+    day += timedelta(days=1)
+    return day if day.weekday() < FRI else day + timedelta(days=7 - day.weekday())
+
+
+def seed_freezes(now: datetime) -> None:
+    """Nothing from Friday to Sunday; and the end of the year, unless it would freeze the demo."""
+    zone = ZoneInfo(HOME)
+    friday = date(2026, 1, 2)
+    Freeze.objects.get_or_create(
+        reason="No deploys from Friday to Sunday",
+        defaults={
+            "starts": moment_of(friday, time(0), zone),
+            "ends": moment_of(friday + timedelta(days=3), time(0), zone),
+            "scope": FreezeScope.ALL.value,
+            "recurrence": Recurrence.WEEKLY.value,
+            "zone": HOME,
+        },
+    )
     year = now.year
-    if soon >= datetime(year, 12, 21, tzinfo=UTC):
+    if now + timedelta(days=21) >= datetime(year, 12, 21, tzinfo=UTC):
         year += 1
     Freeze.objects.get_or_create(
-        starts=datetime(year, 12, 21, tzinfo=UTC),
+        reason="End of the year",
         defaults={
+            "starts": datetime(year, 12, 21, tzinfo=UTC),
             "ends": datetime(year + 1, 1, 4, tzinfo=UTC),
-            "scope": "all",
-            "reason": "End of the year",
+            "scope": FreezeScope.ALL.value,
+            "recurrence": Recurrence.YEARLY.value,
         },
     )
 
 
 def seed_windows(now: datetime, cast: dict[str, User]) -> list[Window]:
-    """Make the windows of this week and the next; return those that did not start, in order."""
-    monday = datetime.combine(now.date() - timedelta(days=now.weekday()), time(0), UTC)
-    coming = []
-    for week in (0, 7):
-        for day in range(WINDOW_DAYS):
-            for hour, name in WINDOW_HOURS:
-                start = monday + timedelta(days=week + day, hours=hour)
-                window, is_new = Window.objects.get_or_create(
-                    start=start,
-                    defaults={"end": start + timedelta(hours=1), "title": f"{name} SWAT"},
-                )
-                if is_new:
-                    window.deployers.set(
-                        [cast["dev"]] if hour != WINDOW_HOURS[1][0] else [cast["rel"]]
-                    )
-                if start > now and not window.is_locked:
-                    coming.append(window)
-    return coming
+    """Make the series and their coming windows; return those to be booked in, in order."""
+    for one in SERIES:
+        WindowSeries.objects.get_or_create(
+            title=one.title,
+            defaults={
+                "kind": one.kind.value,
+                "zone": HOME,
+                "weekdays": list(one.days),
+                "at": time(one.hour),
+                "minutes": one.minutes,
+                "starts_on": now.astimezone(ZoneInfo(HOME)).date(),
+                "closes_minutes": one.closes_minutes,
+            },
+        )
+    make_coming_windows(now=now)
+    coming = Window.objects.filter(start__gt=now, cancelled_at__isnull=True, locked_at__isnull=True)
+    for window in coming.order_by("start")[:CLAIMED]:
+        if window.kind != WindowKind.SECURITY.value and not window.deployers.exists():
+            afternoon = window.title == SERIES[1].title
+            window.deployers.set([cast["rel" if afternoon else "dev"]])
+    return list(coming.filter(kind=WindowKind.BACKPORT.value).order_by("start")[:12])
 
 
 def book_one(

@@ -39,6 +39,7 @@ function isInUse(part) {
 
 document.addEventListener("htmx:beforeRequest", (event) => {
   const part = event.detail.elt;
+  if (event.detail.requestConfig.triggeringEvent) return; // somebody asked for it
   if (part.hasAttribute("data-polls") && (document.hidden || isInUse(part))) event.preventDefault();
 });
 

@@ -1,0 +1,1 @@
+"""The HTTP API, one module per noun: JSON in, JSON out, for bots and people's scripts."""
