@@ -41,7 +41,7 @@ def test_incident_m_waits_for_the_train_and_then_goes(opened: Open, workflow: Ba
     ada, rel = opened("ada"), opened("rel")
 
     ada.goto(f"/windows/{workflow.window.pk}")
-    blocked = ada.get_by_role("region", name="blocked")
+    blocked = ada.locator("tbody", has=ada.locator("#place-blocked"))
     expect(blocked).to_contain_text("dependency-not-in-live")
     expect(blocked).to_contain_text(OLD)
     expect(blocked).to_contain_text("cherry-pick 100700")

@@ -86,3 +86,8 @@ def test_what_nobody_did_the_clock_did_and_words_are_those_of_people() -> None:
     assert words_of({"reason": "Later.", "reply": "No."}) == "Later."
     assert words_of({"reply": "All of them."}) == "All of them."
     assert words_of({"reason": ["odd"]}) == ""
+
+
+def test_a_moment_is_told_as_people_read_it_and_what_is_none_as_it_is() -> None:
+    told = what_of("window.move", {"from": "2026-12-01T14:00:00+01:00", "to": "soon"})
+    assert told == "moved this window from Tue 1 Dec 2026, 13:00 UTC to soon"

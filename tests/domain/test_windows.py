@@ -436,3 +436,8 @@ def test_a_freeze_that_comes_again_ends_after_it_begins(
     for one in islice(freezes._since(first), 55):  # noqa: SLF001
         assert one.start < one.end
         assert abs((one.end - one.start) - length) <= timedelta(days=1, hours=2)
+
+
+def test_a_step_that_is_kept_in_whatever_it_takes_starts_at_some_time() -> None:
+    start = datetime(2026, 8, 26, 13, tzinfo=UTC)
+    assert Window(start, start).at(10**12) == datetime.max.replace(tzinfo=UTC)

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -11,7 +12,8 @@ from tests.faults.site import Site, children_of
 from tests.faults.visitor import Visitor, backport_in
 
 PEOPLE = ("ada", "ada", "rae", "dev")
-LONGEST = 0.3  # seconds from when all begin to book until a worker dies: as long as a booking takes
+LONGEST = 0.3  # seconds from when all begin to book until a worker dies, at first; then …
+SHORTEST = 0.005  # … at most as long as the last bookings took, so that kills hit somebody
 
 
 class Crowd:
@@ -27,6 +29,7 @@ class Crowd:
         self.site = site
         self.answered: list[tuple[int, int]] = []
         self.deaths = 0
+        self._longest = LONGEST
         self._chance = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
         self._windows = site.windows()
 
@@ -39,8 +42,11 @@ class Crowd:
                 wishes = [
                     (self.site.new_change(), self._chance.choice(self._windows)) for _ in people
                 ]
+                begun = time.perf_counter()
                 booked = [pool.submit(_book, *one) for one in zip(people, wishes, strict=True)]
-                wait(booked, timeout=self._chance.uniform(0, LONGEST))
+                wait(booked, timeout=self._chance.uniform(0, self._longest))
+                if all(one.done() for one in booked):
+                    self._longest = max(time.perf_counter() - begun, SHORTEST)
                 self._kill_one()
                 for (change, _), one in zip(wishes, booked, strict=True):
                     backport, deaths = one.result()
