@@ -107,9 +107,7 @@ def check_out(*, version: TrainVersion, by: User, state: str | None = None) -> T
         OutOfDate: the train moved since the page was shown, whose `state` this is.
         Refused: it is there already.
     """
-    require(actor_of(by), Act.MANAGE_TRAIN)
-    _take_train()
-    _require_state(state)
+    _take_as_shown(by, state)
     version.refresh_from_db()
     now = timezone.now()
     if version.to_domain().is_checked_out(now):
@@ -134,9 +132,7 @@ def remove_version(*, version: TrainVersion, by: User, state: str | None = None)
         OutOfDate: the train moved since the page was shown, whose `state` this is.
         Refused: it is not there, or serves a group.
     """
-    require(actor_of(by), Act.MANAGE_TRAIN)
-    _take_train()
-    _require_state(state)
+    _take_as_shown(by, state)
     version.refresh_from_db()
     now = timezone.now()
     if not version.to_domain().is_checked_out(now):
@@ -291,9 +287,7 @@ def resume_train(*, version: TrainVersion, by: User, state: str | None = None) -
         OutOfDate: the train moved since the page was shown, whose `state` this is.
         Refused: it is not held.
     """
-    require(actor_of(by), Act.MANAGE_TRAIN)
-    _take_train()
-    _require_state(state)
+    _take_as_shown(by, state)
     now = timezone.now()
     held = TrainVersion.objects.filter(pk=version.pk, held_at__isnull=False)
     if held.update(held_at=None, hold_reason="") != 1:
@@ -367,6 +361,18 @@ def _version_named(name: str) -> TrainVersion:
         for row in TrainVersion.objects.filter(pk__in=newer).order_by("-position"):
             TrainVersion.objects.filter(pk=row.pk).update(position=F("position") + 1)
     return TrainVersion.objects.create(name=name, position=position)
+
+
+def _take_as_shown(by: User, state: str | None) -> None:
+    """Take the train for the rest of the transaction, for what somebody does to what they saw.
+
+    Raises:
+        NotPermitted: not a release engineer.
+        OutOfDate: the train moved since.
+    """
+    require(actor_of(by), Act.MANAGE_TRAIN)
+    _take_train()
+    _require_state(state)
 
 
 def _take_train() -> None:
