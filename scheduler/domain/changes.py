@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property, lru_cache
+from functools import lru_cache
+
+from scheduler.domain.lazily import lazily
 
 MAIN_BRANCHES = frozenset({"master", "main"})
 RELEASE_BRANCH_PREFIX = "wmf/"
@@ -23,6 +25,12 @@ _DEPENDS_ON_ID = re.compile(r"(?i:I)[0-9A-Fa-f]{7,40}\Z")
 _DEPENDS_ON_URL = re.compile(
     r"https?://[^\s/]+/(?:\S+/\+/|r/(?:#/)?(?:c/)?)(\d{1,9})(?:/\d+)?/?\Z", re.ASCII
 )
+_BUG = re.compile(
+    r"^[ \t]*Bug:[ \t]*(T[1-9][0-9]{0,9}(?:[ \t]*,[ \t]*T[1-9][0-9]{0,9}){0,99})[ \t]*$",
+    re.MULTILINE | re.IGNORECASE,
+)
+# What comes before it is looked at last: so the search leaps from one letter I to the next.
+_MENTIONED = re.compile(r"[Ii](?<![0-9A-Za-z].)([0-9A-Fa-f]{7,40})(?![0-9A-Za-z])")
 _L10N_PATH = re.compile(r"(?:\A|/)(?:i18n|languages)/")
 _BETA_ONLY_PATH = re.compile(r"\Atests/|-labs\.php\Z")
 
@@ -100,7 +108,7 @@ class Change:
         """The kind of its project."""
         return project_kind(self.project)
 
-    @cached_property
+    @lazily
     def key(self) -> str:
         """Its Change-Id in the one spelling that may be compared."""
         return folded_change_id(self.change_id)
@@ -130,18 +138,21 @@ class Change:
         """Whether its branch is a release branch."""
         return self.branch.startswith(RELEASE_BRANCH_PREFIX)
 
-    @cached_property
+    @lazily
     def branches(self) -> frozenset[str]:
         """The branches that contain it."""
-        return self.included_in | {self.branch} if self.is_merged else self.included_in
+        if self.status is ChangeStatus.MERGED:
+            return self.included_in | {self.branch}
+        return self.included_in
 
     @property
     def paths(self) -> tuple[str, ...]:
         """Every path that it touches, and the old names of renamed files."""
-        old = [file.old_path for file in self.files if file.old_path is not None]
-        return (*[file.path for file in self.files], *old)
+        paths = [file.path for file in self.files]
+        paths += [file.old_path for file in self.files if file.old_path is not None]
+        return tuple(paths)
 
-    @cached_property
+    @lazily
     def depends_on(self) -> tuple[str, ...]:
         """What its `Depends-On` footers name, each once, in order: Change-Ids or numbers.
 
@@ -151,26 +162,47 @@ class Change:
         """
         if _DEPENDS_ON not in self.message.lower():
             return ()
-        named = [
-            reference
-            for line in _footer_lines(self.message)
-            if line[: len(_DEPENDS_ON)].lower() == _DEPENDS_ON
-            for reference in _depends_on_references(line[len(_DEPENDS_ON) :].strip())
-        ]
+        named: list[str] = []
+        for line in _footer_lines(self.message):
+            if line[: len(_DEPENDS_ON)].lower() == _DEPENDS_ON:
+                named += _depends_on_references(line[len(_DEPENDS_ON) :].strip())
         return tuple(dict.fromkeys(named))
+
+    @lazily
+    def bugs(self) -> tuple[str, ...]:
+        """The tasks that it is about, each once."""
+        if "bug:" not in self.message.lower():
+            return ()
+        named = [task for tasks in _BUG.findall(self.message) for task in tasks.split(",")]
+        return tuple(dict.fromkeys(task.strip().upper() for task in named))
+
+    @lazily
+    def mentions(self) -> tuple[str, ...]:
+        """The Change-Ids that its message names in prose, folded, perhaps abbreviated."""
+        named = {"I" + digits.lower() for digits in _MENTIONED.findall(self.message)}
+        if named.issubset((self.key, *self.depends_on)):
+            return ()
+        prose = "\n".join(
+            line
+            for line in self.message.split("\n")
+            if not line.lstrip().lower().startswith(("depends-on:", "change-id:", "bug:"))
+        )
+        return tuple(dict.fromkeys("I" + digits.lower() for digits in _MENTIONED.findall(prose)))
 
     @property
     def touches_l10n(self) -> bool:
         """Whether it makes the localisation cache be built again (as `scap backport` warns)."""
         return not self.is_config and any(map(_L10N_PATH.search, self.paths))
 
-    @cached_property
+    @lazily
     def is_beta_only(self) -> bool:
         """Whether only the Beta Cluster sees it: merged, never synced, takes no slot."""
-        paths = self.paths
-        return bool(paths) and self.is_config and all(map(_BETA_ONLY_PATH.search, paths))
+        if not self.files or not self.is_config:
+            return False
+        first = self.files[0].path  # most often this alone decides
+        return bool(_BETA_ONLY_PATH.search(first) and all(map(_BETA_ONLY_PATH.search, self.paths)))
 
-    @cached_property
+    @lazily
     def name(self) -> str:
         """Its name in a sentence: number and the last part of its project."""
         return f"{self.number} ({self.project.rpartition('/')[2]})"
@@ -213,14 +245,17 @@ def _footer_lines(message: str) -> list[str]:
 
     A paragraph that only says where the change was cherry-picked from does not count as the last.
     """
-    paragraphs = [part.split("\n") for part in _BLANK_LINES.split(message.strip())]
-    while len(paragraphs) > 1 and all(map(_CHERRY_PICK.match, map(str.strip, paragraphs[-1]))):
-        paragraphs.pop()
-    return [line.strip() for line in paragraphs[-1]]
+    paragraphs = _BLANK_LINES.split(message.strip())
+    while True:
+        lines = [line.strip() for line in paragraphs.pop().split("\n")]
+        if not paragraphs or not all(map(_CHERRY_PICK.match, lines)):
+            return lines
 
 
 def _depends_on_references(value: str) -> list[str]:
     """Return what the value of one footer names."""
+    if only := _depends_on_reference(value):
+        return [only]
     read = [_depends_on_reference(word) for word in value.replace(",", " ").split()]
     found = [reference for reference in read if reference]
     return found if found or not value else [f"{_UNREAD}{value[:_LONGEST_UNREAD]}{_UNREAD}"]
@@ -267,13 +302,13 @@ class ChangeSet:
 
     def named(self, reference: str) -> tuple[Change, ...]:
         """Return every change that a `Depends-On` value names, by number; empty if none is."""
-        if is_unread(reference):
+        if reference in self._families:
+            return self._families[reference]
+        if is_unread(reference) or len(reference) == _CHANGE_ID_LENGTH:
             return ()
         if not reference.startswith("I"):
             change = self._by_number.get(int(reference))
             return (change,) if change is not None else ()
-        if len(reference) == _CHANGE_ID_LENGTH:
-            return self._families.get(reference, ())
         matching = sorted(key for key in self._families if key.startswith(reference))
         return self._families[matching[0]] if len(matching) == 1 else ()
 

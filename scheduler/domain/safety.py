@@ -102,13 +102,14 @@ class Judge:
             for number in step:
                 for need in self._needs(number, live):
                     broken[need] = self._breach(need, in_order)
-            if broken:
-                broken = {need: b for need, b in broken.items() if not self._is_met(need, live)}
-            told = [*broken.values()]
-            if self._about:
-                told += self._outages(live, step, result)
+            added = tuple(sorted(step))
+            if not broken and not self._about:
+                result.append(State(place, added, ()))
+                continue
+            broken = {need: b for need, b in broken.items() if not self._is_met(need, live)}
+            told = [*broken.values(), *self._outages(live, step, result)]
             told.sort(key=_IN_ORDER)
-            result.append(State(place, tuple(sorted(step)), tuple(told)))
+            result.append(State(place, added, tuple(told)))
         return result
 
     def _is_met(self, need: _Need, live: set[int]) -> bool:

@@ -20,7 +20,7 @@ SECONDS = 1_200  # for everything
 NO_TESTS = 5  # pytest's exit status where nothing was selected
 # Workers with a database and a browser each; one that has run out of tests takes another's.
 WORKERS = ["--numprocesses=auto", "--dist=worksteal"]
-MOST_WORKERS = 4
+MOST_WORKERS = 8
 FAULTS = "tests/faults"
 # Sixty hostile strings are five long stories: each run tells the first, `make faults` all of them.
 STORY = "tests/views/test_hostile_text.py::test_hostile_text_stays_text"

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from scheduler.domain.changes import ChangeSet
 from scheduler.domain.checklist.commands import log_line, scap_backport
-from scheduler.domain.coupling.evidence import bugs
 from scheduler.domain.planning.plan import Step
 
 
@@ -69,7 +68,7 @@ def checklist_of(
         for number, answer in said
         if answer.steps_after
     ]
-    tasks = dict.fromkeys(task for change in members for task in bugs(change))
+    tasks = dict.fromkeys(task for change in members for task in change.bugs)
     items.append(Item("Log it", log_line(numbers, tuple(tasks))))
     return tuple(items)
 

@@ -4,7 +4,6 @@ This is the detector's first form: the same Bug, and one message that names the 
 evidence in diffs comes with the detector proper.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations, product
@@ -15,12 +14,6 @@ SAME_BUG_POINTS = 3
 MENTION_POINTS = 4
 ASK_FROM = 3
 
-_BUG = re.compile(
-    r"^[ \t]*Bug:[ \t]*(T[1-9][0-9]{0,9}(?:[ \t]*,[ \t]*T[1-9][0-9]{0,9}){0,99})[ \t]*$",
-    re.MULTILINE | re.IGNORECASE,
-)
-# What comes before it is looked at last: so the search leaps from one letter I to the next.
-_MENTIONED = re.compile(r"[Ii](?<![0-9A-Za-z].)([0-9A-Fa-f]{7,40})(?![0-9A-Za-z])")
 _SHORTEST_MENTION = 8
 
 
@@ -60,27 +53,6 @@ class Question:
     evidence: tuple[Evidence, ...]
 
 
-def bugs(change: Change) -> tuple[str, ...]:
-    """Return the tasks that a change is about, each once."""
-    if "bug:" not in change.message.lower():
-        return ()
-    named = [task for tasks in _BUG.findall(change.message) for task in tasks.split(",")]
-    return tuple(dict.fromkeys(task.strip().upper() for task in named))
-
-
-def mentioned_ids(change: Change) -> tuple[str, ...]:
-    """Return the Change-Ids that a message names in prose, folded, perhaps abbreviated."""
-    named = {"I" + digits.lower() for digits in _MENTIONED.findall(change.message)}
-    if named.issubset((change.key, *change.depends_on)):
-        return ()
-    prose = "\n".join(
-        line
-        for line in change.message.split("\n")
-        if not line.lstrip().lower().startswith(("depends-on:", "change-id:", "bug:"))
-    )
-    return tuple(dict.fromkeys("I" + digits.lower() for digits in _MENTIONED.findall(prose)))
-
-
 def questions(changes: Iterable[Change]) -> Iterator[Question]:
     """Yield a question for every pair of changes of different repositories with enough evidence.
 
@@ -100,7 +72,7 @@ def questions(changes: Iterable[Change]) -> Iterator[Question]:
 def _same_bug(by_number: dict[int, Change]) -> Iterator[tuple[tuple[int, int], Evidence]]:
     about: dict[str, list[int]] = {}
     for number in sorted(by_number):
-        for task in bugs(by_number[number]):
+        for task in by_number[number].bugs:
             about.setdefault(task, []).append(number)
     shared: dict[tuple[int, int], list[str]] = {}
     for task in sorted(about):
@@ -116,7 +88,7 @@ def _same_bug(by_number: dict[int, Change]) -> Iterator[tuple[tuple[int, int], E
 
 
 def _mentions(by_number: dict[int, Change]) -> Iterator[tuple[tuple[int, int], Evidence]]:
-    mentions = {n: ids for n in sorted(by_number) if (ids := mentioned_ids(by_number[n]))}
+    mentions = {n: ids for n in sorted(by_number) if (ids := by_number[n].mentions)}
     if not mentions:
         return
     starting: dict[str, list[Change]] = {}

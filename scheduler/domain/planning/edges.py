@@ -79,13 +79,18 @@ class Edges:
             self.thens[because.first].append(then)
 
     def _add_declared(self, dependencies: Dependencies) -> None:
+        changes = self._changes
         for then, firsts in dependencies.needed_first().items():
-            name = self._changes[then].name
+            name = changes[then].name
             for first, link in firsts.items():
                 reason, verb = _DECLARED[link.is_parent]
-                through = "" if link.to.number == first else f", through {link.to.number}"
-                text = f"{name} {verb} {self._changes[first].name}{through}"
-                self._add(then, Because(reason, first, text))
+                needed = link.to
+                told = (
+                    needed.name
+                    if needed.number == first
+                    else (f"{changes[first].name}, through {needed.number}")
+                )
+                self._add(then, Because(reason, first, f"{name} {verb} {told}"))
 
     def _add_stated(self, statement: Statement) -> None:
         by = f"{statement.by} said: " if statement.by else ""
