@@ -1,6 +1,7 @@
 """What plans are made from: as many queries for 30 backports as for 3, one more for each link."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from django.db.models import Exists, OuterRef, Prefetch, Q
@@ -73,6 +74,18 @@ def plan_input_of(window: Window, backports: Sequence[Backport], now: datetime) 
         statements=statements,
         gone=window.minutes_gone(now),
     )
+
+
+def asked_again(given: PlanInput, backports: Iterable[Backport]) -> PlanInput:
+    """Return a plan's input with its backports as they are now; nothing else is read again.
+
+    Args:
+        given: what `plan_input_of` returned of the same backports, in the same transaction.
+        backports: what `open_backports` loaded since.
+    """
+    places = {asked.change: asked.place for asked in given.backports}
+    asked = tuple(_asked(backport, places.get(backport.change.number)) for backport in backports)
+    return replace(given, backports=asked)
 
 
 def open_backports(window: Window) -> list[Backport]:

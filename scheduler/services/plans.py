@@ -27,6 +27,7 @@ from scheduler.models import (
 from scheduler.queries import (
     acknowledgements_of,
     approval_of,
+    asked_again,
     newest_plan,
     open_backports,
     overrides_of,
@@ -54,7 +55,13 @@ def take_turn(window: Window) -> None:
 
 
 @transaction.atomic
-def replan_window(*, window: Window, now: datetime, to_the_minute: bool = False) -> Plan:
+def replan_window(
+    *,
+    window: Window,
+    now: datetime,
+    to_the_minute: bool = False,
+    given: PlanInput | None = None,
+) -> Plan:
     """Plan a window from what is stored now, and bring everything up to date that follows.
 
     Approvals of what has changed since become void (one event each), and so does what people took
@@ -66,6 +73,8 @@ def replan_window(*, window: Window, now: datetime, to_the_minute: bool = False)
         window: which.
         now: the clock, UTC; a replay is planned at its own moment instead.
         to_the_minute: store a new one also if only the time moved on at which the steps start.
+        given: what it was planned from a moment ago in this transaction, if since then nothing
+            happened but to approvals and to what people took on.
 
     Returns:
         The newest plan.
@@ -75,9 +84,9 @@ def replan_window(*, window: Window, now: datetime, to_the_minute: bool = False)
     """
     take_turn(window)
     backports = open_backports(window)
-    given = plan_input_of(window, backports, now)
+    given = asked_again(given, backports) if given else plan_input_of(window, backports, now)
     if _void_outdated_approvals(backports, given, now):
-        given = plan_input_of(window, backports, now)
+        given = asked_again(given, backports)
     _end_outdated_lifting(backports, given, now)
     given, planned = plan_taking_on(given, taken_on_in(backports))
     for backport in backports:

@@ -91,7 +91,7 @@ def approve_backport(
     _acknowledge(backport, reviewer, objecting.values(), content, reason, shown.at)
     told = {"acknowledged": sorted(acknowledged), "content": shown.told_content(backport)}
     _write(backport, reviewer, Decision.APPROVE, reason, content=content, told=told)
-    return _replanned(backport, shown.at)
+    return _replanned(backport, shown.at, shown.given)
 
 
 @transaction.atomic
@@ -146,7 +146,7 @@ def acknowledge_findings(
         payload={"rules": sorted(rules), "reason": reason.strip()},
         at=shown.at,
     )
-    return _replanned(backport, shown.at)
+    return _replanned(backport, shown.at, shown.given)
 
 
 @transaction.atomic
@@ -187,7 +187,7 @@ def propose_override(
         proposed_at=shown.at,
     )
     _record_override("propose-override", override, by, shown.at)
-    _replanned(backport, shown.at)
+    _replanned(backport, shown.at, shown.given)
     return override
 
 
@@ -220,7 +220,7 @@ def confirm_override(*, override: Override, by: User, fingerprint: str) -> Overr
     ):
         raise OutOfDate("What was to be overridden is not the same any more; read it again.")
     _record_override("confirm-override", override, by, shown.at)
-    _replanned(backport, shown.at)
+    _replanned(backport, shown.at, shown.given)
     override.refresh_from_db()
     return override
 
@@ -400,8 +400,8 @@ def _shown(backport: Backport, fingerprint: str) -> _Shown:
     return _Shown(now, given, tuple(f for f in planned.findings if f.change == number))
 
 
-def _replanned(backport: Backport, at: datetime) -> Backport:
-    replan_window(window=backport.window, now=at)
+def _replanned(backport: Backport, at: datetime, given: PlanInput | None = None) -> Backport:
+    replan_window(window=backport.window, now=at, given=given)
     read_again(backport)
     return backport
 
