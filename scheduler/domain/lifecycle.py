@@ -46,6 +46,7 @@ class Action(StrEnum):
     MOVE_ON = "move-on"
     MISS = "miss"
     ARRIVE = "arrive"
+    SUPERSEDE = "supersede"
 
 
 OPEN = frozenset(
@@ -73,6 +74,8 @@ TRANSITIONS: dict[tuple[Status, Action], Status] = {
     (Status.NEEDS_INFO, Action.MOVE_ON): Status.NEEDS_INFO,
     (Status.APPROVED, Action.MOVE_ON): Status.SUBMITTED,
     (Status.TRAIN, Action.ARRIVE): Status.DEPLOYED,
+    # Booked again, it goes by that request: the train is not waited for by two.
+    (Status.TRAIN, Action.SUPERSEDE): Status.WITHDRAWN,
     (Status.SUBMITTED, Action.AMEND): Status.SUBMITTED,
     (Status.NEEDS_INFO, Action.AMEND): Status.SUBMITTED,
     **{

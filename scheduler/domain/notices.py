@@ -111,6 +111,7 @@ CIRCLES: Mapping[str, tuple[Circle, ...]] = {
     "backport.miss": (Circle.REQUESTER, Circle.LOST_APPROVER, Circle.WATCHERS),
     "backport.arrive": _OF_BACKPORT,
     "backport.train-late": _OF_BACKPORT,
+    "backport.supersede": _OF_BACKPORT,
     "window.add": (Circle.EMERGENCY,),
     "window.move": (Circle.WINDOW_REQUESTERS, Circle.DEPLOYERS),
     "window.cancel": (Circle.DEPLOYERS,),

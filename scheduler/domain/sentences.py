@@ -216,6 +216,10 @@ def _move_on(payload: Payload) -> str:
     )
 
 
+def _supersede(payload: Payload) -> str:
+    return f"booked it again, for {_text(payload, 'to')}: this request does not wait any more"
+
+
 def _arrive(payload: Payload) -> str:
     version = _text(payload, "version")
     return f"found that the train brought it{f' with {version}' if version else ''}: it is deployed"
@@ -282,6 +286,7 @@ _WORDED: Mapping[str, Callable[[Payload], str]] = {
     ),
     "backport.arrive": _arrive,
     "backport.train-late": _train_late,
+    "backport.supersede": _supersede,
 }
 
 KINDS: frozenset[str] = frozenset(_SAID) | frozenset(_WORDED)

@@ -1,7 +1,7 @@
 """Asking for a backport, changing what was said about it, and taking it back."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from unicodedata import normalize
@@ -12,7 +12,7 @@ from django.utils import timezone
 from scheduler.actors import actor_of, relations_to
 from scheduler.domain.backports import Kind, Mark, Urgency
 from scheduler.domain.errors import OutOfDate, Refused
-from scheduler.domain.lifecycle import Action
+from scheduler.domain.lifecycle import Action, Status
 from scheduler.domain.permissions import Act, Relation, may, require
 from scheduler.models import Backport, Change, Review, User, Watch, Window
 from scheduler.queries import OPEN_STATUSES
@@ -89,7 +89,7 @@ def submit_backports(
         Refused: the window is locked or over, the answers say nothing, or a change is already
             booked somewhere.
     """
-    take_turn(window)
+    take_to_book(window, changes)
     now = timezone.now()
     require_bookable(requester, window, now)
     _require_answers(answers)
@@ -105,6 +105,7 @@ def submit_backports(
             payload={"change": change.number, "patch_set": change.patch_set},
             at=now,
         )
+        supersede_ride(backport, requester, now)
         backports.append(backport)
     replan_window(window=window, now=now)
     for backport in backports:
@@ -120,6 +121,33 @@ def submit_backport(
         changes=[change], window=window, requester=requester, answers=answers
     )
     return backport
+
+
+def take_to_book(window: Window, changes: Iterable[Change]) -> None:
+    """Take a window for the rest of the transaction, to book changes in it.
+
+    With it, in the order in which everybody takes them, the windows from which one of them was left
+    to the train.
+    """
+    left = Backport.objects.filter(change__in=changes, status=Status.TRAIN.value)
+    windows = {window, *Window.objects.filter(backports__in=left)}
+    for place in sorted(windows, key=lambda one: one.pk):
+        take_turn(place)
+
+
+def supersede_ride(booked: Backport, by: User, at: datetime) -> None:
+    """End the request by which the change was left to the train; one event if there is one."""
+    rows = Backport.objects.filter(change=booked.change, status=Status.TRAIN.value)
+    for left in rows.select_related("change", "window", "requester").order_by("pk"):
+        left.apply(Action.SUPERSEDE)
+        record(
+            kind="backport.supersede",
+            actor=by,
+            window=left.window,
+            backport=left,
+            payload={"to": str(booked.window), "by": booked.pk},
+            at=at,
+        )
 
 
 def _create(

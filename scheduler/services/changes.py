@@ -15,6 +15,7 @@ from scheduler.models import Backport, Change, Window
 from scheduler.queries import OPEN_STATUSES
 from scheduler.services.events import record
 from scheduler.services.plans import replan_window, take_turn
+from scheduler.services.train import follow_in
 
 logger = logging.getLogger(__name__)
 
@@ -142,7 +143,7 @@ def refresh_open_windows(*, system: ReviewSystem | None, now: datetime) -> None:
     for window in windows.distinct().order_by("pk"):
         if system is not None:
             _refresh(window, system, now)
-        replan_window(window=window, now=now)
+        follow_in(window=window, now=now)
 
 
 def _refresh(window: Window, system: ReviewSystem, now: datetime) -> None:

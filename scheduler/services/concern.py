@@ -28,8 +28,6 @@ _VOIDING = (
     MOVE_ON,
     "backport.void-approval",
     "backport.withdraw-approval",
-    "backport.move-on",
-    "backport.miss",
 )
 _REPLYING = ("backport.reply", "backport.amend")
 # What ends a backport, from wherever it is.

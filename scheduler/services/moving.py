@@ -22,7 +22,13 @@ from scheduler.queries import (
     is_confirmed_emergency,
     newest_plans,
 )
-from scheduler.services.backports import read_again, require_bookable, require_current
+from scheduler.services.backports import (
+    read_again,
+    require_bookable,
+    require_current,
+    supersede_ride,
+    take_to_book,
+)
 from scheduler.services.events import record
 from scheduler.services.fingerprints import ANSWERS
 from scheduler.services.plans import end_all_lifting, replan_window, take_turn, void_approval
@@ -168,7 +174,7 @@ def book_again(*, backport: Backport, by: User, window: Window) -> list[Backport
         NotPermitted: neither the requester nor a deployer or release engineer.
         Refused: it is open or deployed, its change is booked already, or nobody can book there.
     """
-    take_turn(window)
+    take_to_book(window, [backport.change])
     read_again(backport)
     actor = actor_of(by)
     require(actor, Act.BOOK_AGAIN, relations_to(actor, backport))
@@ -222,6 +228,7 @@ def _book(ended: Backport, by: User, window: Window, at: datetime) -> Backport |
         },
         at=at,
     )
+    supersede_ride(made, by, at)
     return made
 
 

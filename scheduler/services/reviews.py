@@ -22,6 +22,7 @@ from scheduler.services.backports import read_again, require_current, take_as_sh
 from scheduler.services.events import record
 from scheduler.services.fingerprints import content_of, fingerprint_of, told_content_of
 from scheduler.services.plans import end_all_lifting, replan_window, take_turn, void_approval
+from scheduler.services.train import note_ride
 
 SHORTEST_ACKNOWLEDGEMENT = 10  # characters
 
@@ -373,6 +374,8 @@ def _decide(
     backport.apply(action, approved_content="")
     void_approval(backport, now)
     _write(backport, by, decision, reason)
+    if decision is Decision.SEND_TO_TRAIN:
+        note_ride(backport=backport, now=now)
     if not backport.is_open:
         end_all_lifting(backport, now)
     return _replanned(backport, now)

@@ -442,11 +442,27 @@ def _follow(now: datetime) -> None:
         end__gt=now, as_of__isnull=True, backports__status__in=OPEN_STATUSES
     )
     for window in coming.distinct().order_by("pk"):
-        riding = _riding(newest_plan(window))
-        plan = replan_window(window=window, now=now)
-        kept = _riding(plan)
-        freed = {number: ride for number, ride in riding.items() if number not in kept}
-        _tell_better_served(window, freed, now)
+        follow_in(window=window, now=now)
+
+
+@transaction.atomic
+def follow_in(*, window: Window, now: datetime) -> None:
+    """Plan a window again, as the train is now; whoever a window serves better now is told once."""
+    take_turn(window)
+    riding = _riding(newest_plan(window))
+    kept = _riding(replan_window(window=window, now=now))
+    freed = {number: ride for number, ride in riding.items() if number not in kept}
+    _tell_better_served(window, freed, now)
+
+
+def note_ride(*, backport: Backport, now: datetime) -> None:
+    """Write down when the train brings what was just left to it, if anybody can say."""
+    if not backport.change.is_known:
+        return
+    known = related_changes([backport.change], (), with_diff=False)
+    change = known[backport.change.number]
+    ride = domain.ride_of(change, known.siblings(change), production_at(now), now)
+    _note_arrival(backport, ride, now)
 
 
 def _riding(plan: Plan | None) -> dict[int, tuple[str, str]]:

@@ -11,9 +11,13 @@ from scheduler.domain.errors import NotPermitted, OutOfDate, Refused
 from scheduler.models import Backport, Event, GroupMove, Promotion, TrainVersion, User, Window
 from scheduler.queries import newest_plan, production_at
 from scheduler.services import train
+from scheduler.services.backports import submit_backport
+from scheduler.services.changes import refresh_open_windows
+from scheduler.services.histories import wrong_statuses
+from scheduler.services.moving import book_again
 from scheduler.services.reviews import send_to_train
 from scheduler.services.train import VersionFacts, state_of_train
-from tests.factories import fetched_fix, make_backport, make_train, make_window
+from tests.factories import answers, fetched_fix, make_backport, make_train, make_window
 
 DAY = timedelta(days=1)
 OLD, NEW = "1.47.0-wmf.30", "1.47.0-wmf.31"
@@ -37,8 +41,6 @@ def left_to_the_train(window: Window, ada: User, rel: User, *, riding: str = NEW
     fix, merged = fetched_fix(2000, included_in=frozenset({f"wmf/{riding}"}))
     backport = make_backport(window, ada, fix, merged)
     send_to_train(backport=backport, by=rel, fingerprint=backport.fingerprint, reason="It can.")
-    train.follow_the_train(now=timezone.now())
-    backport.refresh_from_db()
     return backport
 
 
@@ -276,6 +278,64 @@ def test_whoever_a_rule_sent_to_the_train_is_told_when_a_window_serves_them_bett
     assert places() == {2000: "not-approved"}
     (event,) = Event.objects.filter(kind="backport.train-late")
     assert event.payload["version"] == NEW
+
+
+def test_they_are_told_too_when_it_is_the_time_of_a_move_that_passed(
+    versions: tuple[TrainVersion, TrainVersion], ada: User
+) -> None:
+    window = make_window(in_hours=40)
+    fix, merged = fetched_fix(2000, included_in=frozenset({f"wmf/{NEW}"}))
+    make_backport(window, ada, fix, merged)
+    Promotion.objects.filter(done_at__isnull=True).update(at=timezone.now() - timedelta(minutes=1))
+
+    for _ in range(2):
+        refresh_open_windows(system=None, now=timezone.now())
+        train.follow_the_train(now=timezone.now())
+
+    (event,) = Event.objects.filter(kind="backport.train-late")
+    assert event.payload["version"] == NEW
+
+
+def test_when_the_train_brings_it_is_known_when_it_is_left_to_the_train(
+    versions: tuple[TrainVersion, TrainVersion], window: Window, ada: User, rel: User
+) -> None:
+    backport = left_to_the_train(window, ada, rel)
+
+    assert backport.rides == NEW
+    last = Promotion.objects.get(version__name=NEW, group="group2")
+    assert backport.arrives_at == last.at
+
+
+def submitted_again(backport: Backport, window: Window, by: User) -> Backport:
+    return submit_backport(change=backport.change, window=window, requester=by, answers=answers())
+
+
+def booked_again(backport: Backport, window: Window, by: User) -> Backport:
+    return book_again(backport=backport, by=by, window=window)[0]
+
+
+@pytest.mark.parametrize("book", [submitted_again, booked_again])
+def test_what_is_booked_again_does_not_arrive_by_the_first_request(
+    book: Callable[[Backport, Window, User], Backport],
+    versions: tuple[TrainVersion, TrainVersion],
+    window: Window,
+    ada: User,
+    rel: User,
+) -> None:
+    _, new = versions
+    left = left_to_the_train(window, ada, rel)
+
+    again = book(left, make_window(in_hours=48), ada)
+    for group in ("group1", "group2"):
+        train.promote_group(version=new, group=group, by=rel, state=state_of_train())
+
+    left.refresh_from_db()
+    assert left.status == "withdrawn"
+    (event,) = Event.objects.filter(kind="backport.supersede")
+    assert (event.backport_id, event.actor) == (left.pk, ada)
+    assert event.payload == {"to": str(again.window), "by": again.pk}
+    assert "backport.arrive" not in kinds()
+    assert [*wrong_statuses()] == []
 
 
 def test_what_is_not_merged_never_arrives(
