@@ -30,7 +30,7 @@ from scheduler.views.reading import (
     backports_of,
     freezes_between,
     plan_pages,
-    promotions_before,
+    promotions_between,
     windows_between,
 )
 from scheduler.views.waiting import Rows, waiting_for
@@ -225,7 +225,7 @@ def _calendar_page(user: User, now: datetime, week: str) -> CalendarPage:
     windows = windows_between(monday, end)
     plans = plan_pages(windows, user)
     rules = freeze_rules()
-    bands = _bands(monday, freezes_between(rules, monday, end), promotions_before(end))
+    bands = _bands(monday, freezes_between(rules, monday, end), promotions_between(monday, end))
     mine = backports_of(user)
     actor = actor_of(user)
     rows = [_row(window, plans[window.pk], rules, user, now) for window in windows if window.as_of]

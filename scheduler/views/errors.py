@@ -3,12 +3,19 @@
 from collections.abc import Callable, Mapping
 
 from django.core.exceptions import RequestDataTooBig
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseNotAllowed,
+    JsonResponse,
+)
 from django.shortcuts import render
 
 from scheduler.domain.errors import NotPermitted
 
 TEMPLATE = "error.html"
+API = "/api/"
 UNREADABLE, FORBIDDEN, MISSING, WRONG_METHOD, TOO_LARGE = 400, 403, 404, 405, 413
 NOT_SIGNED_IN, TOO_MANY, NO_PROVIDER = 401, 429, 503
 
@@ -51,7 +58,7 @@ TEXTS: Mapping[int, tuple[str, str]] = {
 def error_page(
     request: HttpRequest, status: int, *, title: str = "", sentence: str = ""
 ) -> HttpResponse:
-    """Answer with the page of an error.
+    """Answer with the page of an error; a program that asks the API, with the same as JSON.
 
     Args:
         request: htmx is told to put the page in the place of the one that is shown.
@@ -60,6 +67,8 @@ def error_page(
         sentence: the same, for what stands below.
     """
     usual_title, usual_sentence = TEXTS[status]
+    if request.path.startswith(API):
+        return JsonResponse({"error": sentence or f"{title or usual_title}."}, status=status)
     context = {"title": title or usual_title, "sentence": sentence or usual_sentence}
     answer = render(request, TEMPLATE, context, status=status)
     if request.headers.get("HX-Request") == "true":

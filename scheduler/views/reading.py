@@ -100,9 +100,10 @@ def backports_of(user: User) -> list[Backport]:
     )
 
 
-def promotions_before(end: datetime) -> list[Promotion]:
-    """Return the promotions up to a moment, oldest first."""
-    return list(Promotion.objects.filter(at__lt=end).select_related("version").order_by("at"))
+def promotions_between(start: datetime, end: datetime) -> list[Promotion]:
+    """Return the promotions that are planned for a time, oldest first."""
+    rows = Promotion.objects.filter(at__gte=start, at__lt=end)
+    return list(rows.select_related("version").order_by("at"))
 
 
 def freezes_between(rules: Iterable[FreezeRule], start: datetime, end: datetime) -> list[Freeze]:

@@ -69,7 +69,15 @@ def test_what_is_live_is_for_everybody(
 @pytest.mark.django_db
 def test_an_empty_train_is_told_too(client: Client) -> None:
     assert state(client)["live"] == {}
-    assert client.post("/api/train").status_code == 405
+
+
+@pytest.mark.django_db
+def test_a_program_is_refused_in_json(client: Client) -> None:
+    wrong, missing = client.post("/api/train"), client.get("/api/trains")
+    assert (wrong.status_code, wrong["Allow"]) == (405, "GET, HEAD")
+    assert wrong.json() == {"error": "This address takes something else."}
+    assert missing.status_code == 404
+    assert missing.json() == {"error": "There is nothing here."}
 
 
 def test_a_bot_promotes_a_group_once(
