@@ -14,7 +14,13 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 
-# How often beat has the outbox swept, seconds; "" is as in the product.
-if every := os.environ.get("SWAT_FAULTS_SWEEP_SECONDS"):
-    for _job in ("deliver-events", "send-notifications"):
-        CELERY_BEAT_SCHEDULE[_job]["schedule"] = schedule(float(every))
+# How often beat has the outbox swept, and the clock tick, seconds; "" is as in the product.
+for _every, _jobs in (
+    ("SWAT_FAULTS_SWEEP_SECONDS", ("deliver-events", "send-notifications")),
+    ("SWAT_FAULTS_TICK_SECONDS", ("keep-the-calendar", "follow-the-train")),
+):
+    if _seconds := os.environ.get(_every):
+        for _job in _jobs:
+            CELERY_BEAT_SCHEDULE[_job].update(
+                schedule=schedule(float(_seconds)), options={"expires": float(_seconds)}
+            )

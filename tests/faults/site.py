@@ -1,5 +1,6 @@
 """The whole product with servers, a database and a folder of its own, and what it has stored."""
 
+import itertools
 import json
 import os
 import re
@@ -79,6 +80,7 @@ class Site:
         self.port = free_port()
         self.redis_port = int(supervisor.environment["REDIS_URL"].rpartition(":")[2].split("/")[0])
         self._unused = iter(sorted(gerrit.changes))
+        self._beats = itertools.count(1)
 
     @property
     def url(self) -> str:
@@ -111,15 +113,28 @@ class Site:
         """Start the worker as `make run` does."""
         run.start_worker(self.supervisor)
 
-    def start_beat(self) -> None:
-        """Start beat as `make run` does."""
-        run.start_beat(self.supervisor, self.folder)
+    def start_beat(self) -> Program:
+        """Start beat as `make run` does, beside others or alone."""
+        folder = self.folder / f"beat-{next(self._beats)}"
+        folder.mkdir()
+        return run.start_beat(self.supervisor, folder)
 
     def manage(self, *command: str) -> str:
         """Run a management command, which has to end well; return what it printed."""
         program = run.manage(self.supervisor, *command)
         self.supervisor.finish(program)
         return program.tail()
+
+    def make_due(self, minutes: int) -> int:
+        """Have a window that nobody claimed begin so many minutes ago, with a backport.
+
+        There is a series besides whose windows nobody has made. Returns the window.
+        """
+        program = self.supervisor.start(
+            "due", [sys.executable, "-m", "tests.faults.due", str(minutes)], ends=True
+        )
+        self.supervisor.finish(program)
+        return int(program.tail().splitlines()[-1])
 
     def sweep(self, *arguments: str) -> dict[str, int]:
         """Have the outbox swept by processes that are killed; return what was done, in figures."""
@@ -269,13 +284,14 @@ class Site:
 
 
 @contextmanager
-def running(
+def running(  # noqa: PLR0913 - what a site may differ in
     folder: Path,
     server: str,
     *,
     bookable: int = 2_000,
     windows: int = 16,
     sweep_seconds: str = SWEEP_SECONDS,
+    tick_seconds: str = "",
 ) -> Iterator[Site]:
     """Have a site of one's own, with tables and cast, for the length of a `with` block.
 
@@ -287,6 +303,7 @@ def running(
         bookable: how many changes the review system knows.
         windows: how many windows there are.
         sweep_seconds: how often beat has the outbox swept; "" is as the product has it.
+        tick_seconds: how often it has the calendar kept and the train followed; the same.
     """
     (folder / "mail").mkdir(parents=True)
     with (
@@ -297,6 +314,7 @@ def running(
             environment={
                 **environment(folder, database, gerrit.url),
                 "SWAT_FAULTS_SWEEP_SECONDS": sweep_seconds,
+                "SWAT_FAULTS_TICK_SECONDS": tick_seconds,
             },
         ) as supervisor,
     ):
