@@ -1,8 +1,11 @@
-"""Incident M in a real browser, and the board of the train for everybody's eyes.
+"""Four incidents in a real browser, and the board of the train for everybody's eyes.
 
-17 December 2025, 14:30: configuration that needs wmf.7 went out while "group1 is not on wmf.7 yet",
-and was reverted; on the next day it held (`reference/wikimedia.md` 5.4, M).
+In each, configuration went out while some wikis ran a version without the code that it needs,
+and was reverted (`reference/wikimedia.md` 5.4, H, L, M and R). Here it waits, and goes when they
+all run the newer one.
 """
+
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -10,16 +13,34 @@ from playwright.sync_api import expect
 
 from scheduler.domain.changes import ChangeStatus
 from scheduler.models import Backport, TrainVersion, User
-from scheduler.services.train import hold_train
+from scheduler.services.train import follow_the_train, hold_train
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Open
-from tests.factories import approve, fetched, fetched_fix, make_backport, make_change, make_train
+from tests.factories import (
+    approve,
+    fetched,
+    fetched_fix,
+    make_backport,
+    make_change,
+    make_train,
+    promote,
+)
 from tests.factories import make_window as window_in
 from tests.views.conftest import cast_of_five
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 OLD, NEW = "wmf/1.47.0-wmf.30", "wmf/1.47.0-wmf.31"
+
+
+# Which groups had the newer version when the configuration went out.
+INCIDENTS = {
+    "H, 12 May 2016: group1 had moved, the other wikis only after the window": ("group0", "group1"),
+    "L, 17 June 2025: the code was not fully deployed yet": ("group0",),
+    "M, 17 December 2025: group1 is not on wmf.7 yet": ("group0",),
+    "R, 26 April 2016: the code is only in wmf.22": (),
+}
+GROUPS = ("group0", "group1", "group2")
 
 
 @pytest.fixture
@@ -37,7 +58,11 @@ def workflow(chromium: object, transactional_db: None) -> Backport:
     return make_backport(window_in(in_hours=2), people["ada"], config)
 
 
-def test_incident_m_waits_for_the_train_and_then_goes(opened: Open, workflow: Backport) -> None:
+@pytest.mark.parametrize("moved", INCIDENTS.values(), ids=INCIDENTS)
+def test_it_waits_for_the_train_and_then_goes(
+    opened: Open, workflow: Backport, moved: tuple[str, ...]
+) -> None:
+    lie(moved)
     ada, rel = opened("ada"), opened("rel")
 
     ada.goto(f"/windows/{workflow.window.pk}")
@@ -47,7 +72,7 @@ def test_incident_m_waits_for_the_train_and_then_goes(opened: Open, workflow: Ba
     expect(blocked).to_contain_text("cherry-pick 100700")
     expect(blocked).to_contain_text("group2 is on 1.47.0-wmf.31 by then")
 
-    for group in ("group1", "group2"):
+    for group in GROUPS[len(moved) :]:
         rel.goto("/train")
         rel.get_by_role("link", name=f"Promote {group} to 1.47.0-wmf.31").click()
         expect(rel.get_by_role("heading", level=1)).to_contain_text(f"Move {group}")
@@ -59,6 +84,17 @@ def test_incident_m_waits_for_the_train_and_then_goes(opened: Open, workflow: Ba
     ada.goto(f"/windows/{workflow.window.pk}")
     expect(ada.get_by_role("region", name="Queue")).to_contain_text("701")
     assert Backport.objects.get().status == "approved"
+
+
+def lie(moved: tuple[str, ...]) -> None:
+    """Have exactly these groups be served by the newer version; the others are due in a while."""
+    now = timezone.now()
+    new = TrainVersion.objects.latest("position")
+    new.promotions.all().delete()
+    new.moves.all().delete()
+    for hours, group in enumerate(GROUPS, start=24):
+        promote(new, group, now + timedelta(hours=-1 if group in moved else hours))
+    follow_the_train(now=now)
 
 
 def test_the_board_has_no_accessibility_findings(opened: Open, workflow: Backport) -> None:
