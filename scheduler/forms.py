@@ -23,7 +23,13 @@ from scheduler.domain.windows import FreezeScope, Recurrence, WindowKind, moment
 from scheduler.models import User, Window
 from scheduler.models.reviews import SHORTEST_REASON
 from scheduler.services.backports import says_nothing
-from scheduler.services.calendar import LONGEST_MINUTES, FreezeFacts, SeriesFacts, WindowFacts
+from scheduler.services.calendar import (
+    LONGEST_MINUTES,
+    LONGEST_TURN,
+    FreezeFacts,
+    SeriesFacts,
+    WindowFacts,
+)
 
 LONGEST = 2000
 LONGEST_REASON = 500
@@ -508,7 +514,6 @@ _GRADES = {
     FreezeScope.TRAIN: "the train",
 }
 _KINDS = [(kind.value, kind.value) for kind in WindowKind]
-_MOST_WEEKS = 53
 _FIRST_DAY, _LAST_DAY = date(2000, 1, 1), date(2100, 12, 31)
 
 
@@ -673,7 +678,7 @@ def _closing() -> forms.IntegerField:
     return forms.IntegerField(
         label="Booking closes, minutes before",
         min_value=0,
-        max_value=_MOST_WEEKS * 7 * LONGEST_MINUTES,
+        max_value=7 * LONGEST_MINUTES,  # a week
         required=False,
     )
 
@@ -838,13 +843,10 @@ class FreezeForm(LocalTimesForm):
         starts, ends = given.get("starts"), given.get("ends")
         if starts and ends and ends <= starts:
             self.add_error("ends_day", "It would end before it starts.")
-        elif (
-            starts
-            and ends
-            and given.get("recurrence") == Recurrence.WEEKLY.value
-            and ends - starts > timedelta(days=7)
-        ):
-            self.add_error("ends_day", "What comes again every week takes no more than a week.")
+        longest = LONGEST_TURN.get(Recurrence(given.get("recurrence", Recurrence.ONCE)))
+        if starts and ends and longest and ends - starts > timedelta(days=longest[0]):
+            sentence = f"What comes again every {longest[1]} takes no more than a {longest[1]}."
+            self.add_error("ends_day", sentence)
         return given
 
     @property
@@ -897,25 +899,27 @@ class FilesField(forms.FileField):
         return [one(file, initial) for file in data or ()]
 
 
+def _moment_of_train(label: str) -> forms.DateTimeField:
+    first, last = (datetime.combine(day, time(), UTC) for day in (_FIRST_DAY, _LAST_DAY))
+    return forms.DateTimeField(
+        label=label,
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=LOCAL_TIME),
+        validators=[MinValueValidator(first), MaxValueValidator(last)],
+    )
+
+
 class VersionForm(forms.Form):
     """A version of the train: when it is cut, and when each group moves to it; UTC."""
 
     name = LineField(label="Version", help_text="Such as: 1.47.0-wmf.31", max_length=64)
-    cut = forms.DateTimeField(
-        label="Branch cut (UTC)",
-        required=False,
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=LOCAL_TIME),
-    )
+    cut = _moment_of_train("Branch cut (UTC)")
 
     def __init__(self, *args: Any, groups: Iterable[str], **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **kwargs)
         self.groups = tuple(groups)
         for number, group in enumerate(self.groups):
-            self.fields[f"group_{number}"] = forms.DateTimeField(
-                label=f"{group} moves to it (UTC)",
-                required=False,
-                widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=LOCAL_TIME),
-            )
+            self.fields[f"group_{number}"] = _moment_of_train(f"{group} moves to it (UTC)")
 
     @property
     def promotions(self) -> dict[str, datetime]:

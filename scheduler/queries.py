@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from django.db.models import Exists, OuterRef, Prefetch, Q
+from django.utils import timezone
 
 from scheduler.domain import backports as domain
 from scheduler.domain import train
@@ -19,8 +20,8 @@ from scheduler.domain.planning.taken_on import TakenOn, plan_taking_on
 from scheduler.domain.policy.findings import Level
 from scheduler.domain.production import Production
 from scheduler.domain.statements import Statement as Said
+from scheduler.domain.windows import NO_DEPLOY_STOPS, FreezeRule, FreezeScope, WindowKind
 from scheduler.domain.windows import Freeze as Frozen
-from scheduler.domain.windows import FreezeRule, FreezeScope, WindowKind
 from scheduler.models import (
     Acknowledgement,
     Backport,
@@ -37,6 +38,8 @@ from scheduler.models import (
     User,
     Window,
 )
+
+_NO_DEPLOY_KNOWN_FOR = timedelta(weeks=2)  # after their end; older pages show what was planned
 
 OPEN_STATUSES = sorted(status.value for status in OPEN)
 
@@ -214,12 +217,16 @@ def _named(references: Iterable[str]) -> Q:
 
 
 def production_at(moment: datetime) -> Production:
-    """Return what is where at a moment, and the promotions that are still to come then."""
+    """Return what is where at a moment, and the promotions that are still to come then.
+
+    What is overdue counts as to come for a while.
+    """
     return train.production_at(
         moment,
         versions(at=moment),
         moves_in_force(moment),
-        train_freezes(moment, moment + train.KNOWN_FOR),
+        train_freezes(moment - train.EXPECTED_FOR, moment + train.KNOWN_FOR),
+        patience=train.EXPECTED_FOR,
     )
 
 
@@ -232,7 +239,7 @@ def versions(*, at: datetime | None = None) -> list[train.Version]:
     rows = TrainVersion.objects.prefetch_related("promotions").order_by("position")
     if at is not None:
         on_host = Q(checked_out_until__isnull=True) | Q(checked_out_until__gt=at)
-        to_come = Promotion.objects.filter(at__gt=at).values("version")
+        to_come = Promotion.objects.filter(at__gt=at - train.EXPECTED_FOR).values("version")
         rows = rows.filter(on_host | Q(pk__in=to_come))
     return [row.to_domain() for row in rows]
 
@@ -254,7 +261,7 @@ def train_freezes(start: datetime, end: datetime) -> list[Frozen]:
     """Return the freezes between two moments that stop the train, oldest first."""
     return [
         freeze
-        for rule in freeze_rules()
+        for rule in stopping_rules()
         if rule.covers(WindowKind.TRAIN)
         for freeze in rule.between(start, end)
         if freeze.scope is not FreezeScope.NORMAL
@@ -267,12 +274,33 @@ def freeze_rules() -> list[FreezeRule]:
     return [freeze.to_domain() for freeze in rows]
 
 
+def stopping_rules() -> list[FreezeRule]:
+    """Return what stops deployments: the freezes that hold, and the no-deploy windows."""
+    rows = Window.objects.filter(
+        kind=WindowKind.NO_DEPLOY.value,
+        end__gt=timezone.now() - _NO_DEPLOY_KNOWN_FOR,
+        as_of__isnull=True,
+        cancelled_at__isnull=True,
+    )
+    return [
+        *freeze_rules(),
+        *(
+            FreezeRule(
+                Frozen(row.start, row.end, FreezeScope.ALL, f"no deploys: {row.title}"),
+                UTC,
+                kinds=NO_DEPLOY_STOPS,
+            )
+            for row in rows.order_by("start", "pk")
+        ),
+    ]
+
+
 def freezes_during(window: Window) -> tuple[Frozen, ...]:
     """Return the freezes that stop a window, oldest first.
 
     An emergency window that two people confirmed is stopped by none.
     """
-    return () if is_confirmed_emergency(window) else freezes_over(window, freeze_rules())
+    return () if is_confirmed_emergency(window) else freezes_over(window, stopping_rules())
 
 
 def freezes_over(window: Window, rules: Iterable[FreezeRule]) -> tuple[Frozen, ...]:
@@ -351,7 +379,7 @@ def planned_between(start: datetime, end: datetime) -> list[PlannedWindow]:
             row.title,
             WindowKind(row.kind),
             row.to_domain(),
-            tuple(sorted(person.username for person in row.deployers.all())),
+            tuple(sorted(one.username for one in row.deployers.all() if one.is_active)),
             is_skipped=row.skipped_at is not None,
             is_emergency=row.is_emergency,
             is_confirmed=len(row.confirmations.all()) == len(EMERGENCY_ROLES),

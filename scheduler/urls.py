@@ -139,6 +139,7 @@ urlpatterns = [
     path("api/train/versions", train_api.plan, name="api-train-plan"),
     path("api/train/promotions", train_api.promote, name="api-train-promote"),
     path("api/train/rollbacks", train_api.roll_back, name="api-train-roll-back"),
+    path("api/train/retirements", train_api.retire, name="api-train-retire"),
     path("api/train/holds", train_api.hold, name="api-train-hold"),
     path("api/train/resumptions", train_api.resume, name="api-train-resume"),
     path("api/train/check-outs", train_api.check_out, name="api-train-check-out"),

@@ -7,7 +7,11 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-_KEY = re.compile(r"(?<![\w%-])[\w%-]{20,}(?=(?:\.|%2e)ics)", re.ASCII | re.IGNORECASE)
+# Before .ics, or where that was left away: what stands in an address of the calendar and is long.
+_KEY = re.compile(
+    r"(?<![\w%-])[\w%-]{20,}(?=(?:\.|%2e)ics)|(?<=/calendar/)[\w%-]{20,}",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 def masked(text: str) -> str:

@@ -58,8 +58,8 @@ def versions_of_wikis(text: str, *, name: str = "wikiversions.json") -> dict[str
         UnusableFile: it is not JSON, or maps anything else than wikis to versions.
     """
     try:
-        found: Any = json.loads(text, object_pairs_hook=_once)
-    except _Twice as twice:
+        found: Any = json.loads(text, object_pairs_hook=once_each)
+    except TwiceNamed as twice:
         raise UnusableFile(f"{name}: {twice} stands there twice.") from None
     except ValueError as error:
         raise UnusableFile(f"{name} is not JSON: {_said(error)}.") from None
@@ -108,7 +108,9 @@ def groups_of_json(text: str, *, name: str = "groups") -> dict[str, tuple[str, .
         UnusableFile: it is anything else.
     """
     try:
-        found: Any = json.loads(text)
+        found: Any = json.loads(text, object_pairs_hook=once_each)
+    except TwiceNamed as twice:
+        raise UnusableFile(f"{name}: {twice} stands there twice.") from None
     except (ValueError, RecursionError) as error:
         raise UnusableFile(f"{name} is not JSON: {_said(error)}.") from None
     if not isinstance(found, dict) or not found:
@@ -157,16 +159,16 @@ def served_by(versions: Mapping[str, str], groups: Mapping[str, Iterable[str]]) 
     return Served(served, tuple(mixed), missing)
 
 
-class _Twice(Exception):
+class TwiceNamed(Exception):
     """A key that stands twice in an object."""
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object, unless one of its keys stands there twice."""
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise _Twice(_told(key))
+            raise TwiceNamed(_told(key))
         found[key] = value
     return found
 

@@ -46,7 +46,7 @@ def _moment(given: str | None) -> datetime:
     if given is None:
         return timezone.now().astimezone(UTC)
     try:
-        at = datetime.fromisoformat(given[:_LONGEST])
+        at = datetime.fromisoformat(given if len(given) <= _LONGEST else "")
     except ValueError:
         raise ValueError(
             "`at` is no time; it should be such as 2026-12-01T21:00:00Z (write + as %2B)."

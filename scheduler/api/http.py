@@ -9,6 +9,7 @@ from typing import Any
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 
+from scheduler.adapters.wikiversions import TwiceNamed, once_each
 from scheduler.domain.errors import NotPermitted, Refused
 from scheduler.domain.permissions import Act, Scope, require_scope
 from scheduler.models import ApiToken, User
@@ -121,12 +122,25 @@ def _object_of(request: HttpRequest) -> Mapping[str, Any]:
     if len(request.body) > LARGEST_BODY:
         raise NotUsable("This is too much at once.", TOO_LARGE)
     try:
-        given = json.loads(request.body)
+        given = json.loads(request.body, object_pairs_hook=once_each)
+    except TwiceNamed as twice:
+        raise NotUsable(f"{twice} stands there twice.", UNREADABLE) from None
     except (ValueError, RecursionError):
         raise NotUsable("Send a JSON object.", UNREADABLE) from None
     if not isinstance(given, dict):
         raise NotUsable("Send a JSON object.", UNREADABLE)
+    if not _is_text(given):
+        raise NotUsable("There are signs in it that are no text.", UNREADABLE)
     return given
+
+
+def _is_text(given: Mapping[str, Any]) -> bool:
+    """Return whether an object can be stored: no NUL, and no half of a surrogate pair."""
+    try:
+        json.dumps(given, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return "\\u0000" not in json.dumps(given)
 
 
 def _hash_of(request: HttpRequest) -> str:

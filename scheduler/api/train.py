@@ -23,6 +23,7 @@ from scheduler.models import GroupMove, TrainVersion, User
 from scheduler.queries import moves_before, train_freezes
 from scheduler.services import train as services
 
+YEARS = range(2000, 2101)
 LONGEST_REASON = 300  # characters
 _NAME_TOLD = 40  # characters of what is no version
 _MIXED_TOLD = 8  # groups: what is kept of an answer, to give it again, is short
@@ -145,6 +146,23 @@ def roll_back(request: HttpRequest) -> HttpResponse:
 
 @csrf_exempt
 @login_not_required
+def retire(request: HttpRequest) -> HttpResponse:
+    """Note that there is no such group of wikis any more."""
+
+    def effect(owner: User, given: Mapping[str, Any]) -> Answer:
+        move = services.retire_group(
+            group=_group(text_in(given, "group")),
+            by=owner,
+            reason=_reason(given),
+            state=text_in(given, "state"),
+        )
+        return _moved(move)
+
+    return act(request, Act.MANAGE_TRAIN, effect)
+
+
+@csrf_exempt
+@login_not_required
 def hold(request: HttpRequest) -> HttpResponse:
     """Hold the train at a version."""
 
@@ -253,6 +271,8 @@ def _moment(value: object, name: str) -> datetime:
         moment = None
     if moment is None or moment.tzinfo is None:
         raise NotUsable(f"{name} must be a time with its zone, such as 2026-11-03T20:00:00Z.")
+    if moment.year not in YEARS:
+        raise NotUsable(f"{name} is too far from the present.")
     return moment
 
 

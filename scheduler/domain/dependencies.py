@@ -393,9 +393,6 @@ def lacking_in_live(
 ) -> tuple[Problem, ...]:
     """Return what configuration needs that some live version lacks, by the change's number.
 
-    What is deployed already and stands here has to be reverted, or the version brought back
-    (`reference/wikimedia.md` 9, scenario 24).
-
     Args:
         changes: all that is known.
         numbers: which changes to look at.
@@ -403,3 +400,43 @@ def lacking_in_live(
     """
     problems = Dependencies(changes, numbers, production).problems()
     return tuple(one for found in problems.values() for one in found if one.rule == NOT_IN_LIVE)
+
+
+def conditions_broken(
+    changes: ChangeSet,
+    numbers: Sequence[int],
+    production: Production,
+    statements: Iterable[Statement] = (),
+) -> tuple[Problem, ...]:
+    """Return what live configuration needs that some live version lacks, by the change's number.
+
+    What stands here has to be reverted, or the version brought back (`reference/wikimedia.md` 9,
+    scenario 24). Other than the rule, this asks of everything that a footer or a person names
+    whether it is in every live branch, in whichever form: a fix may have been needed on one version
+    only, but then people say so when they are asked.
+
+    Args:
+        changes: all that is known.
+        numbers: configuration that is live.
+        production: what is where; the live versions count.
+        statements: what people said; the first of two that go in order is a condition of the other.
+    """
+    told = {one.chain[0]: one for one in lacking_in_live(changes, numbers, production)}
+    stated: dict[int, list[int]] = {}
+    for said in sorted(set(statements)):
+        if said.kind is not StatementKind.UNRELATED:
+            stated.setdefault(said.then, []).append(said.first)
+        if said.kind is StatementKind.TOGETHER:
+            stated.setdefault(said.first, []).append(said.then)
+    for number in sorted({*numbers} - told.keys()):
+        change = changes[number]
+        families = [changes.named(reference) for reference in change.depends_on]
+        families += [changes.siblings(changes[other]) for other in stated.get(number, ())]
+        for family in families:
+            code = [one for one in family if one.is_code]
+            has = {branch for one in code for branch in one.branches}
+            lacking = tuple(one for one in production.live_branches if one not in has)
+            if code and lacking:
+                told[number] = Problem(NOT_IN_LIVE, (number,), code[0], lacking)
+                break
+    return tuple(told[number] for number in sorted(told))

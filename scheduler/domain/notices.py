@@ -28,6 +28,8 @@ class Circle(Enum):
     ACCOUNT = (Why.OWN, "it is about your account")
     ASKER = (Why.REVIEW, "you asked the question")
     REVIEWERS = (Why.REVIEW, "it waits for a review that you may give")
+    STRANDED_REQUESTERS = (Why.OWN, "you requested something that it stops")
+    SERIES_DEPLOYERS = (Why.WINDOW, "you had signed up for one of its windows")
     EMERGENCY = (Why.REVIEW, "an emergency window waits for two people, and you may be one")
     CONFIRMERS = (Why.REVIEW, "it waits for a second person, and you may be that")
     WATCHERS = (Why.WATCHED, "you watch it")
@@ -122,10 +124,8 @@ CIRCLES: Mapping[str, tuple[Circle, ...]] = {
     **dict.fromkeys(
         (
             "series.make",
-            "series.end",
             "series.extend",
             "calendar.import",
-            "freeze.add",
             "freeze.cancel",
             "train.plan",
             "train.check-out",
@@ -135,9 +135,12 @@ CIRCLES: Mapping[str, tuple[Circle, ...]] = {
             "train.promote",
             "train.roll-back",
             "train.import",
+            "train.retire",
         ),
         (),  # the calendar and the board show it; what follows for a backport is told by itself
     ),
+    "series.end": (Circle.SERIES_DEPLOYERS,),
+    "freeze.add": (Circle.STRANDED_REQUESTERS,),
     "window.lock": (Circle.QUEUE_REQUESTERS, Circle.DEPLOYERS),
     "window.unlock": (Circle.QUEUE_REQUESTERS, Circle.DEPLOYERS),
 }

@@ -65,20 +65,22 @@ def opening_at(
 ) -> Opening:
     """Return whether backports may go out at a moment.
 
-    A freeze that touches a window holds for all of it, as the rule `frozen` has it.
+    A freeze or a no-deploy window that touches a window holds for all of it, as the rule `frozen`
+    has it.
 
     Args:
         moment: UTC.
-        windows: those that may be under way then, in any order.
+        windows: those that may be under way then, and what overlaps those, in any order.
         freezes: all that hold.
     """
+    windows = tuple(windows)
     current = sorted(
         (window for window in windows if window.is_under_way(moment)),
-        key=lambda one: (one.is_skipped, one.span.start, one.id),
+        key=lambda one: (one.is_skipped, not one.is_confirmed, one.span.start, one.id),
     )
     bookable = next((window for window in current if window.kind.is_bookable), None)
     if bookable is not None:
-        state, why = _of_window(bookable, freezes)
+        state, why = _of_window(bookable, windows, freezes)
         return Opening(moment, state, why, bookable)
     frozen = _strictest(freezes, WindowKind.BACKPORT, Window(moment, moment))
     if frozen is not None and frozen.scope is FreezeScope.ALL:
@@ -115,19 +117,33 @@ def next_transition(
     return None
 
 
-def _of_window(window: Planned, freezes: Iterable[FreezeRule]) -> tuple[State, str]:
+def _of_window(
+    window: Planned, windows: Iterable[Planned], freezes: Iterable[FreezeRule]
+) -> tuple[State, str]:
     if window.is_skipped:
         return State.CLOSED, f"{window.title} was skipped: nobody claimed it."
     if window.is_emergency and not window.is_confirmed:
         return State.RESTRICTED, f"{window.title} is an emergency that waits for its confirmations."
     frozen = None if window.is_emergency else _strictest(freezes, window.kind, window.span)
-    if frozen is not None and frozen.scope is FreezeScope.ALL:
-        return State.CLOSED, _frozen(frozen)
+    closed = "" if window.is_emergency else _closing(window, windows, frozen)
+    if closed:
+        return State.CLOSED, closed
     if frozen is not None:
         return State.RESTRICTED, f"Only what is urgent goes out. {_frozen(frozen)}"
     if not window.deployers:
         return State.RESTRICTED, f"Nobody has signed up to deploy in {window.title} yet."
     return State.OPEN, f"{window.title} is under way."
+
+
+def _closing(window: Planned, windows: Iterable[Planned], frozen: Freeze | None) -> str:
+    """Return why nothing goes out in a window: a freeze, or a no-deploy window over it; else ""."""
+    if frozen is not None and frozen.scope is FreezeScope.ALL:
+        return _frozen(frozen)
+    for one in windows:
+        overlaps = one.span.start < window.span.end and window.span.start < one.span.end
+        if one.kind is WindowKind.NO_DEPLOY and overlaps:
+            return f"No deploys: {one.title}."
+    return ""
 
 
 def _strictest(freezes: Iterable[FreezeRule], kind: WindowKind, span: Window) -> Freeze | None:

@@ -280,6 +280,9 @@ _WORDED: Mapping[str, Callable[[Payload], str]] = {
     "train.promote": _move_group("moved {} to {}"),
     "train.roll-back": _move_group("moved {} back to {}"),
     "train.import": _move_group("read that {} is on {}"),
+    "train.retire": lambda payload: (
+        f"noted that there is no group {_text(payload, 'group')} any more"
+    ),
     "backport.move-on": _move_on,
     "backport.miss": lambda payload: (
         f"noted that this backport was missed: {_text(payload, 'reason')}"

@@ -17,6 +17,9 @@ VERSION = re.compile(r"(\d{1,2})\.(\d{1,3})(?:\.(\d{1,3})-wmf\.|wmf)(\d{1,3})", 
 # what came years later.
 KNOWN_FOR = timedelta(days=28)
 
+# What is overdue is still expected for so long: somebody may just not have noted it yet.
+EXPECTED_FOR = timedelta(hours=2)
+
 
 def place_of(version: str) -> tuple[int, ...]:
     """Return what sorts the names of versions, the oldest first; what is no name comes first."""
@@ -30,11 +33,12 @@ class MoveKind(StrEnum):
     PROMOTE = "promote"
     ROLL_BACK = "roll-back"
     IMPORT = "import"
+    RETIRE = "retire"
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A group of wikis began to be served by a version; UTC."""
+    """A group of wikis began to be served by a version, or ceased to be one (`RETIRE`); UTC."""
 
     group: str
     version: str
@@ -55,9 +59,10 @@ class Promotion:
     at: datetime
     done_at: datetime | None = None
 
-    def is_to_come(self, moment: datetime) -> bool:
-        """Return whether, at a moment, it is planned for later and not done."""
-        return self.at > moment and (self.done_at is None or self.done_at > moment)
+    def is_to_come(self, moment: datetime, patience: timedelta = timedelta()) -> bool:
+        """Return whether, at a moment, it is not done and planned for later, or was so long ago."""
+        is_late = self.at <= moment - patience
+        return not is_late and (self.done_at is None or self.done_at > moment)
 
     def is_overdue(self, moment: datetime) -> bool:
         """Return whether, at a moment, its time has passed and it is not done."""
@@ -108,6 +113,7 @@ def production_at(
     versions: Sequence[Version],
     moves: Iterable[Move],
     freezes: Sequence[Freeze] = (),
+    patience: timedelta = timedelta(),
 ) -> Production:
     """Return what is where at a moment, and the promotions to come then.
 
@@ -119,6 +125,7 @@ def production_at(
         versions: oldest first.
         moves: every move up to the moment at least, in any order.
         freezes: those around; scope `normal` does not stop the train.
+        patience: how long what is overdue still counts as to come, at the time planned.
     """
     checked_out = tuple(one.name for one in versions if one.is_checked_out(moment))
     live = {
@@ -131,20 +138,40 @@ def production_at(
         coming = {
             one.group: one.at
             for one in version.promotions
-            if one.is_to_come(moment) and one.at <= moment + KNOWN_FOR and not stops(freezes, one)
+            if one.is_to_come(moment, patience)
+            and one.at <= moment + KNOWN_FOR
+            and not stops(freezes, one)
         }
         if coming and not version.is_held(moment):
             schedule.append(ScheduledVersion(version.name, version.cut, coming))
     return Production(checked_out=checked_out, live=live, schedule=tuple(schedule))
 
 
-def versions_served(moves: Iterable[Move], moment: datetime) -> dict[str, str]:
-    """Return the version that serves each group at a moment, by the group's name."""
+def groups_retired(moves: Iterable[Move], moment: datetime) -> frozenset[str]:
+    """Return the groups that were retired up to a moment, and have not moved since."""
+    newest = _newest(moves, moment)
+    return frozenset(group for group in newest if newest[group].kind is MoveKind.RETIRE)
+
+
+def _newest(moves: Iterable[Move], moment: datetime) -> dict[str, Move]:
     newest: dict[str, Move] = {}
     for move in moves:
         if move.at <= moment and (move.group not in newest or newest[move.group].at <= move.at):
             newest[move.group] = move
-    return {group: newest[group].version for group in sorted(newest)}
+    return newest
+
+
+def versions_served(moves: Iterable[Move], moment: datetime) -> dict[str, str]:
+    """Return the version that serves each group at a moment, by the group's name.
+
+    A group that was retired is none any more.
+    """
+    newest = _newest(moves, moment)
+    return {
+        group: newest[group].version
+        for group in sorted(newest)
+        if newest[group].kind is not MoveKind.RETIRE
+    }
 
 
 def stops(freezes: Iterable[Freeze], promotion: Promotion) -> bool:
@@ -169,20 +196,35 @@ class HalfWay:
     stranded: tuple[str, ...]
 
 
-def left_half_way(freeze: Freeze, versions: Iterable[Version]) -> tuple[HalfWay, ...]:
-    """Return the trains that a freeze would leave half-way, oldest version first."""
+def left_half_way(
+    freeze: Freeze, versions: Iterable[Version], live: Mapping[str, str], now: datetime
+) -> tuple[HalfWay, ...]:
+    """Return the trains that a freeze would leave half-way, oldest version first.
+
+    A group counts as reached if it is served by the version, or a newer one, or is to move to it
+    before the freeze; not if that is overdue, held, or nobody planned it.
+
+    Args:
+        freeze: one that stops the train.
+        versions: oldest first.
+        live: group to the version that serves it now.
+        now: UTC.
+    """
     found = []
     for version in versions:
-        stranded = [
-            one.group for one in version.promotions if one.done_at is None and stops([freeze], one)
-        ]
-        reached = [
+        place = place_of(version.name)
+        on_it = {group for group, served in live.items() if place_of(served) >= place}
+        coming = {
             one.group
             for one in version.promotions
-            if one.group not in stranded and (one.done_at is not None or one.at < freeze.start)
-        ]
-        if stranded and reached:
-            found.append(HalfWay(version.name, tuple(reached), tuple(stranded)))
+            if one.is_to_come(now) and one.at < freeze.start and not version.is_held(now)
+        }
+        served = {group for group in on_it if live[group] == version.name}
+        groups = {*live, *(one.group for one in version.promotions)}
+        reached = (on_it | coming) & groups
+        if reached != groups and (served or coming):
+            stranded = tuple(sorted(groups - reached))
+            found.append(HalfWay(version.name, tuple(sorted(reached)), stranded))
     return tuple(found)
 
 
@@ -217,7 +259,11 @@ def spans(
         between: from when to when, UTC.
     """
     start, end = between
-    done = sorted((move.at, move.version, False) for move in moves if move.group == group)
+    done = sorted(
+        (move.at, "" if move.kind is MoveKind.RETIRE else move.version, False)
+        for move in moves
+        if move.group == group
+    )
     coming = sorted(
         (one.promotions[group], one.version, True)
         for one in production.schedule
@@ -227,7 +273,7 @@ def spans(
     result = []
     for place, (at, version, is_planned) in enumerate(steps):
         until = steps[place + 1][0] if place + 1 < len(steps) else end
-        if until > start and until > at:
+        if version and until > start and until > at:
             result.append(Span(version, max(at, start), until, is_planned))
     return tuple(result)
 

@@ -33,6 +33,9 @@ class WindowKind(StrEnum):
 
 BOOKABLE = frozenset({WindowKind.BACKPORT, WindowKind.TRAINING})
 
+# What a no-deploy window stops; whoever secures or repairs something has reasons of their own.
+NO_DEPLOY_STOPS = BOOKABLE | {WindowKind.TRAIN, WindowKind.DEDICATED}
+
 
 @dataclass(frozen=True, slots=True)
 class Window:

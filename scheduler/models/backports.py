@@ -30,6 +30,7 @@ class Backport(models.Model):
         approved_content: digest of what was approved, "" while it is not.
         rides: the version that brings it, for one that was left to the train; "" if unknown.
         arrives_at: when that version reaches the last group; None where nobody can say.
+        arrival_told: the same as its people know it.
     """
 
     change = models.ForeignKey(Change, models.PROTECT, related_name="backports")
@@ -65,6 +66,7 @@ class Backport(models.Model):
     approved_content = models.CharField(max_length=64, blank=True)
     rides = models.CharField(max_length=64, blank=True)
     arrives_at = models.DateTimeField(null=True, blank=True)
+    arrival_told = models.DateTimeField(null=True, blank=True)
 
     objects: ClassVar[models.Manager["Backport"]] = models.Manager()
 

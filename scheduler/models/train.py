@@ -55,12 +55,14 @@ class Promotion(models.Model):
     Attributes:
         at: when that is planned.
         done_at: when it was done; None while it was not.
+        sequence: how often its time changed: for calendars that had it.
     """
 
     version = models.ForeignKey(TrainVersion, models.CASCADE, related_name="promotions")
     group = models.CharField(max_length=32)
     at = models.DateTimeField(db_index=True)
     done_at = models.DateTimeField(null=True, blank=True)
+    sequence = models.PositiveIntegerField(default=0)
 
     objects: ClassVar[models.Manager["Promotion"]] = models.Manager()
 

@@ -203,7 +203,7 @@ class Window(models.Model):
                 condition=models.Q(kind__in=values_of(domain.WindowKind)),
             ),
             # Two windows in which people book never begin at once. One that was called off counts
-            # no more, nor does a replay of the past.
+            # no more, nor does a replay of the past, and an emergency is in nobody's way.
             models.UniqueConstraint(
                 name="window_one_at_a_time",
                 fields=["start"],
@@ -211,6 +211,7 @@ class Window(models.Model):
                     kind__in=sorted(kind.value for kind in domain.BOOKABLE),
                     cancelled_at__isnull=True,
                     as_of__isnull=True,
+                    is_emergency=False,
                 ),
             ),
             models.UniqueConstraint(name="window_once_a_day", fields=["series", "series_day"]),

@@ -26,14 +26,14 @@ from scheduler.models import (
     Window,
     WindowSeries,
 )
-from scheduler.queries import OPEN_STATUSES, is_confirmed_emergency, versions
+from scheduler.queries import OPEN_STATUSES, is_confirmed_emergency, moves_in_force, versions
 from scheduler.services.events import record
 from scheduler.services.plans import replan_window, take_turn
 
 WEEKS_AHEAD = 4  # how far the clock makes the windows of a series
 _LOOKED_AHEAD = timedelta(days=400)  # for days on which clocks change: more than a year
 LONGEST_MINUTES = 24 * 60
-_LONGEST_TURN = {domain.Recurrence.WEEKLY: (7, "week"), domain.Recurrence.YEARLY: (365, "year")}
+LONGEST_TURN = {domain.Recurrence.WEEKLY: (7, "week"), domain.Recurrence.YEARLY: (365, "year")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def make_series(*, facts: SeriesFacts, by: User) -> WindowSeries:
     take_calendar()
     row = WindowSeries.objects.create(
         kind=facts.kind.value,
-        title=facts.title.strip(),
+        title=_title(facts.title),
         zone=facts.zone,
         weekdays=sorted(facts.weekdays),
         at=facts.at,
@@ -263,13 +263,17 @@ def _closing(start: datetime, minutes: int | None) -> datetime | None:
 
 
 def _overlapping(kind: str, window: domain.Window, *, apart_from: int = 0) -> Window | None:
-    """Return a window in which people book too and that overlaps; None for other kinds."""
+    """Return a window in which people book too and that overlaps; None for other kinds.
+
+    An emergency is in nobody's way: it takes place whatever else does.
+    """
     if not domain.WindowKind(kind).is_bookable:
         return None
     others = Window.objects.filter(
         kind__in=[one.value for one in domain.BOOKABLE],
         cancelled_at__isnull=True,
         as_of__isnull=True,
+        is_emergency=False,
         start__lt=window.end,
         end__gt=window.start,
     )
@@ -285,6 +289,11 @@ def take_calendar() -> None:
     EventHead.objects.filter(pk=1).update(seq=F("seq"))
 
 
+def _title(text: str) -> str:
+    """Return a title as it comes back from a wiki page, where several blanks are one."""
+    return " ".join(text.split())
+
+
 def _require_length(title: str, minutes: int) -> None:
     if not title.strip():
         raise Refused("Give it a title.")
@@ -298,8 +307,8 @@ def add_window(*, facts: WindowFacts, by: User) -> Window:
 
     Raises:
         NotPermitted: not a release engineer.
-        Refused: no title or length, in the past, an emergency without a reason, or it overlaps a
-            window in which people book.
+        Refused: no title or length, in the past, an emergency without a reason, or no emergency
+            and it overlaps a window in which people book.
     """
     require(actor_of(by), Act.MANAGE_CALENDAR)
     _require_length(facts.title, facts.minutes)
@@ -322,12 +331,13 @@ def _add(facts: WindowFacts, now: datetime) -> Window:
     span = domain.Window(facts.start, facts.start + timedelta(minutes=facts.minutes))
     if span.end <= now:
         raise Refused("That time has passed.")
-    _require_free(facts.kind.value, span)
+    if not facts.is_emergency:
+        _require_free(facts.kind.value, span)
     return Window.objects.create(
         kind=facts.kind.value,
         start=span.start,
         end=span.end,
-        title=facts.title.strip(),
+        title=_title(facts.title),
         closes_at=_closing(span.start, facts.closes_minutes),
         is_emergency=facts.is_emergency,
         reason=facts.reason.strip(),
@@ -401,7 +411,8 @@ def move_window(  # noqa: PLR0913 - where to, why, and what was seen
     span = domain.Window(start, start + timedelta(minutes=minutes))
     if span.end <= now:
         raise Refused("That time has passed.")
-    _require_free(window.kind, span, apart_from=window.pk)
+    if not window.is_emergency:
+        _require_free(window.kind, span, apart_from=window.pk)
     window.confirmations.all().delete()
     before, ahead = window.start, window.closes_at and window.start - window.closes_at
     Window.objects.filter(pk=window.pk).update(
@@ -517,12 +528,12 @@ def stranded_by(facts: FreezeFacts, *, now: datetime) -> Stranded:
     freezes = tuple(rule.between(now, now + _LOOKED_AHEAD))
     windows = [
         window
-        for window in _windows_around(
-            freezes if facts.scope is not domain.FreezeScope.TRAIN else ()
-        )
+        for window in _windows_around(freezes)
         if window.end > now
         and rule.covers(domain.WindowKind(window.kind))
+        and (facts.scope is not domain.FreezeScope.TRAIN or window.kind == domain.WindowKind.TRAIN)
         and any(freeze.overlaps(window.to_domain()) for freeze in freezes)
+        and not is_confirmed_emergency(window)
     ]
     booked = Backport.objects.filter(
         window__in=[window.pk for window in windows], status__in=OPEN_STATUSES
@@ -530,7 +541,13 @@ def stranded_by(facts: FreezeFacts, *, now: datetime) -> Stranded:
     if facts.scope is domain.FreezeScope.NORMAL:
         booked = booked.filter(urgency__gt=Urgency.HIGH.value)
     stopping = freezes if rule.covers(domain.WindowKind.TRAIN) else ()
-    known = versions()
+    live = train.versions_served(moves_in_force(now), now)
+    known = versions(at=now)
+    half_way = {
+        one.version: one
+        for freeze in reversed(stopping)  # of those that come again, the first one counts
+        for one in train.left_half_way(freeze, known, live, now)
+    }
     return Stranded(
         tuple(windows),
         tuple(
@@ -538,7 +555,7 @@ def stranded_by(facts: FreezeFacts, *, now: datetime) -> Stranded:
             .defer("change__diff")
             .order_by("window__start", "submitted_at", "pk")
         ),
-        tuple(one for freeze in stopping for one in train.left_half_way(freeze, known)),
+        tuple(half_way[one.name] for one in known if one.name in half_way),
     )
 
 
@@ -559,7 +576,7 @@ def _require_freeze(facts: FreezeFacts) -> None:
     zone_named(facts.zone)
     if facts.ends <= facts.starts:
         raise Refused("It would end before it starts.")
-    longest = _LONGEST_TURN.get(facts.recurrence)
+    longest = LONGEST_TURN.get(facts.recurrence)
     if longest is not None and facts.ends - facts.starts > timedelta(days=longest[0]):
         raise Refused(f"What comes again every {longest[1]} takes no more than a {longest[1]}.")
     if not facts.reason.strip():

@@ -123,12 +123,15 @@ def _watchers(event: Event) -> Iterable[User]:
 
 
 def _booked_then(event: Event, numbers: object) -> list[Backport]:
-    """Return the backports of these changes that were open in its window when it happened."""
+    """Return the backports of these changes that were open when it happened.
+
+    Those in its window, if it has one.
+    """
     about = numbers if isinstance(numbers, list) else []
     until = Event.objects.filter(backport__change__number__in=about, seq__lt=event.seq)
     placings = until.filter(kind__in=[SUBMIT, MOVE_ON]).order_by("seq")
     placed = dict(placings.values_list("backport", "window"))  # the last one counts
-    here = [backport for backport, window in placed.items() if window == event.window_id]
+    here = [backport for backport, window in placed.items() if event.window_id in {window, None}]
     rows = Backport.objects.filter(pk__in=here).exclude(
         pk__in=until.filter(kind__in=_ENDING).values("backport")
     )
@@ -213,6 +216,18 @@ def _window_requesters(event: Event) -> Iterable[User]:
     return [backport.requester for backport in _booked_then(event, event.payload.get("booked"))]
 
 
+def _stranded_requesters(event: Event) -> Iterable[User]:
+    """Return who requested what a freeze stops, as the event names it."""
+    return [backport.requester for backport in _booked_then(event, event.payload.get("stranded"))]
+
+
+def _series_deployers(event: Event) -> Iterable[User]:
+    """Return who had signed up for the windows that were called off with a series."""
+    return User.objects.filter(
+        deploying_windows__in=event.payload.get("windows") or [], is_active=True
+    ).distinct()
+
+
 def _emergency(event: Event) -> Iterable[User]:
     """Return who may confirm an emergency window, if it is one."""
     if not event.payload.get("emergency"):
@@ -239,6 +254,8 @@ _PEOPLE: Mapping[Circle, Callable[[Event], Iterable[User]]] = {
     Circle.PAIR_REQUESTERS: _pair_requesters,
     Circle.QUEUE_REQUESTERS: _queue_requesters,
     Circle.WINDOW_REQUESTERS: _window_requesters,
+    Circle.STRANDED_REQUESTERS: _stranded_requesters,
+    Circle.SERIES_DEPLOYERS: _series_deployers,
     Circle.EMERGENCY: _emergency,
     Circle.LOST_APPROVER: _lost_approver,
     Circle.TOOK_ON: _took_on,

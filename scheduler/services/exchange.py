@@ -196,10 +196,18 @@ def _windows_during(spans: Sequence[Span]) -> list[Window]:
 def _row(found: Found, there: Iterable[Window], made: Sequence[Row], now: datetime) -> Row:
     entry, span = found.entry, _span(found.entry)
     rest = list(there)
-    if any(one.kind == entry.kind.value and one.start == entry.start for one in rest):
+    if any(
+        (one.kind, one.start) == (entry.kind.value, entry.start)
+        and (one.is_bookable or one.title == entry.title)
+        for one in rest
+    ):
         return Row(found, Outcome.THERE, "A window of this kind begins at this time.")
     before = [row.found for row in made]
-    if any((one.entry.kind, one.entry.start) == (entry.kind, entry.start) for one in before):
+    if any(
+        (one.entry.kind, one.entry.start) == (entry.kind, entry.start)
+        and (entry.kind.is_bookable or one.entry.title == entry.title)
+        for one in before
+    ):
         return Row(found, Outcome.THERE, "It stands on this page twice.")
     if span.end <= now:
         return Row(found, Outcome.OVER, "That time has passed.")

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.db.models import Count, Max, Prefetch, Q, QuerySet
+from django.db.models import Max, Prefetch, Q, QuerySet
 from django.urls import reverse
 
 from scheduler.adapters.calendars.ical import Happening
@@ -99,24 +99,24 @@ def _my_part(backports: Iterable[Backport], *, deploys: bool) -> Iterator[str]:
 
 
 def _promotions(start: datetime, end: datetime) -> Iterator[Happening]:
-    """Yield the promotions; how often its version's plan was told counts as their sequence."""
+    """Yield the promotions; the last time that anybody said something of the version counts."""
     rows = Promotion.objects.filter(at__gte=start, at__lt=end).select_related("version")
     told = {
-        row["payload__version"]: (row["times"], row["last"])
+        row["payload__version"]: row["last"]
         for row in Event.objects.filter(kind__startswith="train.")
         .order_by()
         .values("payload__version")
-        .annotate(times=Count("pk"), last=Max("at"))
+        .annotate(last=Max("at"))
     }
     for one in rows.order_by("at", "pk"):
-        times, last = told.get(one.version.name, (0, None))
+        last = told.get(one.version.name)
         yield Happening(
             uid=_uid("promotion", f"{one.version.name}-{one.group}"),
             summary=f"Train: {one.group} to {one.version.name}",
             start=one.done_at or one.at,
             end=None,
             changed_at=max(filter(None, (last, one.done_at)), default=one.at - AHEAD),
-            sequence=times,
+            sequence=one.sequence,
             is_busy=False,
             description="The train is held." if one.version.held_at and not one.done_at else "",
         )

@@ -1,7 +1,8 @@
 """Another window: for what has no room in its own, and for what was missed in it."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
@@ -9,6 +10,7 @@ from django.utils import timezone
 
 from scheduler.actors import actor_of, relations_to
 from scheduler.adapters.plan_document import parse
+from scheduler.domain.backports import Urgency
 from scheduler.domain.errors import Refused
 from scheduler.domain.lifecycle import OPEN, Action, Status
 from scheduler.domain.permissions import Act, require
@@ -17,10 +19,10 @@ from scheduler.domain.windows import BOOKABLE, FreezeRule, FreezeScope
 from scheduler.models import Backport, Change, Plan, User, Window
 from scheduler.queries import (
     OPEN_STATUSES,
-    freeze_rules,
     freezes_over,
     is_confirmed_emergency,
     newest_plans,
+    stopping_rules,
 )
 from scheduler.services.backports import (
     read_again,
@@ -39,14 +41,19 @@ MOST_LOOKED_AT = 60  # windows: more than there are in the weeks that the clock 
 ENDED_WITHOUT = frozenset(Status) - OPEN - {Status.DEPLOYED}
 
 
-def next_window_with_room(*, after: Window, now: datetime) -> Window | None:
-    """Return the next window that takes bookings and has a free slot; None if none is planned.
+def next_window_with_room(
+    *, after: Window, now: datetime, urgency: Urgency = Urgency.NORMAL
+) -> Window | None:
+    """Return the next window in which one more patch has room; None if none is planned.
 
-    One in which everything is frozen is passed over. A constant number of queries.
+    That is a slot and the minutes of a patch, after all that is in its queue. One that a freeze
+    stops is passed over, and one for urgent patches only if this is none. A constant number of
+    queries.
 
     Args:
         after: look at those that begin later than this one.
         now: the clock, UTC.
+        urgency: of what looks for room.
     """
     coming = [
         window
@@ -62,36 +69,63 @@ def next_window_with_room(*, after: Window, now: datetime) -> Window | None:
         .order_by("start")[:MOST_LOOKED_AT]
         if not window.is_closed(now)
     ]
-    plans, rules = newest_plans(coming), freeze_rules()
-    free = free_slots(coming, plans)
+    rules = stopping_rules()
+    taken = taken_in(coming)
     return next(
-        (one for one in coming if free[one.pk] > 0 and not _is_frozen(one, rules)),
+        (
+            one
+            for one in coming
+            if taken[one.pk].has_room(one) and not _is_stopped(one, rules, urgency)
+        ),
         None,
     )
 
 
-def _is_frozen(window: Window, rules: Iterable[FreezeRule]) -> bool:
+def _is_stopped(window: Window, rules: Iterable[FreezeRule], urgency: Urgency) -> bool:
     over = () if is_confirmed_emergency(window) else freezes_over(window, rules)
-    return any(freeze.scope is FreezeScope.ALL for freeze in over)
+    return any(freeze.scope is FreezeScope.ALL or urgency > Urgency.HIGH for freeze in over)
 
 
-def free_slots(windows: Iterable[Window], plans: Mapping[int, Plan]) -> dict[int, int]:
-    """Return how many slots the newest plan of each window leaves, by the window's key.
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What the queue of a window takes up: slots, and minutes from its start."""
 
-    Beta-only changes take none.
+    slots: int = 0
+    minutes: int = 0
+
+    def has_room(self, window: Window) -> bool:
+        """Return whether one more patch fits behind it."""
+        numbers = window.numbers
+        return (
+            self.slots < numbers.max_patches
+            and self.minutes <= numbers.last_start_minute
+            and self.minutes + numbers.minutes_per_patch <= window.to_domain().minutes
+        )
+
+
+def taken_in(windows: Iterable[Window]) -> dict[int, Taken]:
+    """Return what the newest plan of each window takes up, by the window's key.
+
+    Beta-only changes take no slot.
     """
+    windows = list(windows)
+    plans = newest_plans(windows)
+    queues = {key: plan.result["queue"] for key, plan in plans.items()}
     queued = {
-        key: [number for step in plan.result["queue"] for number in step["changes"]]
-        for key, plan in plans.items()
+        key: [number for step in queue for number in step["changes"]]
+        for key, queue in queues.items()
     }
-    numbers = {number for some in queued.values() for number in some}
+    rows = Change.objects.filter(number__in={n for some in queued.values() for n in some})
     taking = {
         change.number
-        for change in Change.objects.filter(number__in=numbers).defer("diff")
+        for change in rows.defer("diff")
         if not change.to_domain(with_diff=False).is_beta_only
     }
     return {
-        window.pk: window.numbers.max_patches - len(taking.intersection(queued.get(window.pk, ())))
+        window.pk: Taken(
+            len(taking.intersection(queued.get(window.pk, ()))),
+            sum(step["minutes"] for step in queues.get(window.pk, ())),
+        )
         for window in windows
     }
 

@@ -193,7 +193,9 @@ def _subject(event: Event, what: str) -> str:
 def _thing(event: Event) -> str:
     if event.backport is not None:
         return str(event.backport.change)
-    return str(event.window) if event.window else "Your account"
+    if event.window is not None:
+        return str(event.window)
+    return "Your account" if event.kind.startswith("person.") else "Calendar"
 
 
 def _facts(notification: Notification, what: str) -> dict[str, object]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Max
+from django.db.models import F, Max, QuerySet
 from django.utils import timezone
 
 from scheduler.actors import actor_of
@@ -27,7 +27,7 @@ from scheduler.models import (
 )
 from scheduler.queries import (
     OPEN_STATUSES,
-    moves_before,
+    moves_in_force,
     newest_plan,
     production_at,
     related_changes,
@@ -87,8 +87,8 @@ def plan_version(*, facts: VersionFacts, by: User, state: str | None = None) -> 
         row, is_new = Promotion.objects.get_or_create(
             version=version, group=group, defaults={"at": at}
         )
-        if not is_new and row.done_at is None:
-            Promotion.objects.filter(pk=row.pk).update(at=at)
+        if not is_new and row.done_at is None and row.at != at:
+            Promotion.objects.filter(pk=row.pk).update(at=at, sequence=F("sequence") + 1)
     Promotion.objects.filter(version=version, done_at__isnull=True).exclude(
         group__in=list(facts.promotions)
     ).delete()
@@ -159,7 +159,8 @@ def promote_group(*, version: TrainVersion, group: str, by: User, state: str) ->
     Raises:
         NotPermitted: not a release engineer.
         OutOfDate: the train moved since.
-        Refused: the version is held or not checked out, or serves the group already.
+        Refused: the version is held or not checked out, or serves the group already, or a newer
+            one does; or nobody ever planned for such a group.
     """
     require(actor_of(by), Act.MANAGE_TRAIN)
     _take_train()
@@ -168,6 +169,10 @@ def promote_group(*, version: TrainVersion, group: str, by: User, state: str) ->
     _require_state(state)
     if version.held_at is not None:
         raise Refused(f"The train is held at {version}: {version.hold_reason} Resume it first.")
+    served = domain.versions_served(moves_in_force(now), now).get(group, "")
+    if served and domain.place_of(version.name) < domain.place_of(served):
+        raise Refused(f"{version} is older than {served}, which serves {group}: roll it back.")
+    _require_group(group)
     move, before = _move(version, group, domain.MoveKind.PROMOTE, by, now)
     record(kind="train.promote", actor=by, payload=_told(move, before), at=now)
     _follow(now)
@@ -200,13 +205,54 @@ def roll_back_group(
     _require_state(state)
     if not reason.strip():
         raise Refused("Say why, in a sentence.")
-    served = domain.versions_served(moves_before(now), now).get(group, "")
+    served = domain.versions_served(moves_in_force(now), now).get(group, "")
     if not served or domain.place_of(version.name) > domain.place_of(served):
         raise Refused(f"{version} is not older than what serves {group}.")
     move, before = _move(version, group, domain.MoveKind.ROLL_BACK, by, now, reason.strip())
-    # What was left has to be promoted again: at a time that somebody still has to plan.
-    Promotion.objects.filter(version__name=before, group=group).update(done_at=None)
     record(kind="train.roll-back", actor=by, payload=_told(move, before), at=now)
+    _follow(now)
+    return move
+
+
+def _require_group(group: str) -> None:
+    """Refuse the name of a group that nobody planned for, and no file named: a slip of the pen."""
+    if not (
+        Promotion.objects.filter(group=group).exists()
+        or GroupMove.objects.filter(group=group).exists()
+    ):
+        raise Refused(f"Nobody has planned anything for {group}: plan its promotion first.")
+
+
+@transaction.atomic
+def retire_group(*, group: str, by: User, reason: str, state: str | None = None) -> GroupMove:
+    """Note that there is no such group of wikis any more. One event is logged.
+
+    What is planned for it is dropped. It comes back with its next move.
+
+    Raises:
+        NotPermitted: not a release engineer.
+        OutOfDate: the train moved since the page was shown, whose `state` this is.
+        Refused: no version serves it, or no reason.
+    """
+    _take_as_shown(by, state)
+    if not reason.strip():
+        raise Refused("Say why, in a sentence.")
+    now = timezone.now()
+    last = GroupMove.objects.filter(group=group, at__lte=now).order_by("-at", "-pk").first()
+    if last is None or last.kind == domain.MoveKind.RETIRE.value:
+        raise Refused(f"No version serves {group}.")
+    move = GroupMove.objects.create(
+        version=last.version,
+        group=group,
+        at=now,
+        kind=domain.MoveKind.RETIRE.value,
+        by=by,
+        reason=reason.strip()[:300],
+    )
+    Promotion.objects.filter(group=group, done_at__isnull=True).delete()
+    record(
+        kind="train.retire", actor=by, payload={"group": group, "reason": reason.strip()}, at=now
+    )
     _follow(now)
     return move
 
@@ -220,7 +266,7 @@ def _move(  # noqa: PLR0913, PLR0917 - what a move is made of
     reason: str = "",
 ) -> tuple[GroupMove, str]:
     """Write a move down; return it, and the version that served the group before."""
-    before = domain.versions_served(moves_before(at), at).get(group, "")
+    before = domain.versions_served(moves_in_force(at), at).get(group, "")
     if before == version.name:
         raise Refused(f"{group} is on {version} already.")
     if not version.to_domain().is_checked_out(at):
@@ -228,14 +274,18 @@ def _move(  # noqa: PLR0913, PLR0917 - what a move is made of
     move = GroupMove.objects.create(
         version=version, group=group, at=at, kind=kind.value, by=by, reason=reason[:300]
     )
-    if kind is not domain.MoveKind.ROLL_BACK:
-        Promotion.objects.update_or_create(
-            version=version,
-            group=group,
-            defaults={"done_at": at},
-            create_defaults={"at": at, "done_at": at},
-        )
+    if before and domain.place_of(version.name) < domain.place_of(before):
+        # What was left has to be promoted again: at a time that somebody still has to plan.
+        _promotion(before, group).update(done_at=None, sequence=F("sequence") + 1)
+    if kind is not domain.MoveKind.ROLL_BACK and not _promotion(version.name, group).update(
+        done_at=at, sequence=F("sequence") + 1
+    ):
+        Promotion.objects.create(version=version, group=group, at=at, done_at=at)
     return move, before
+
+
+def _promotion(version: str, group: str) -> QuerySet[Promotion]:
+    return Promotion.objects.filter(version__name=version, group=group)
 
 
 def _told(move: GroupMove, before: str) -> dict[str, object]:
@@ -329,7 +379,7 @@ def import_versions(
     _take_train()
     _require_state(state)
     now = timezone.now()
-    before = domain.versions_served(moves_before(now), now)
+    before = domain.versions_served(moves_in_force(now), now)
     moved = 0
     for group, name in sorted(served.items()):
         if before.get(group) == name:
@@ -512,24 +562,26 @@ def _note_arrival(backport: Backport, ride: domain.Ride, at: datetime) -> None:
     rides = arrival.version if arrival is not None else backport.rides
     if (backport.rides, backport.arrives_at) == (rides, complete):
         return
+    known = backport.arrival_told
+    is_late = domain.is_later(known, complete, WORTH_TELLING)
+    told = complete if is_late or known is None or (complete and complete < known) else known
     as_read = Backport.objects.filter(
         pk=backport.pk,
         status=Status.TRAIN.value,
         rides=backport.rides,
         arrives_at=backport.arrives_at,
     )
-    if as_read.update(rides=rides, arrives_at=complete) != 1:
+    if as_read.update(rides=rides, arrives_at=complete, arrival_told=told) != 1 or not is_late:
         return
-    if domain.is_later(backport.arrives_at, complete, WORTH_TELLING):
-        record(
-            kind="backport.train-late",
-            actor=None,
-            window=backport.window,
-            backport=backport,
-            payload={
-                "version": rides,
-                "before": backport.arrives_at.isoformat() if backport.arrives_at else "",
-                "after": complete.isoformat() if complete else "",
-            },
-            at=at,
-        )
+    record(
+        kind="backport.train-late",
+        actor=None,
+        window=backport.window,
+        backport=backport,
+        payload={
+            "version": rides,
+            "before": known.isoformat() if known else "",
+            "after": complete.isoformat() if complete else "",
+        },
+        at=at,
+    )

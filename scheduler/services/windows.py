@@ -13,7 +13,7 @@ from scheduler.domain.lifecycle import OPEN, Action, Status
 from scheduler.domain.permissions import Act, require
 from scheduler.domain.windows import BOOKABLE
 from scheduler.models import Backport, PlanStepMember, Question, User, Window
-from scheduler.queries import OPEN_STATUSES, names_trusted_with
+from scheduler.queries import OPEN_STATUSES, is_confirmed_emergency, names_trusted_with
 from scheduler.services.events import record
 from scheduler.services.plans import end_all_lifting, replan_window, take_turn, void_approval
 
@@ -71,9 +71,9 @@ def step_down(*, window: Window, by: User) -> Window:
 def skip_unclaimed_windows(*, now: datetime) -> list[Window]:
     """Skip the windows that nobody claimed a quarter of an hour after their start.
 
-    Whoever locked one has claimed it. The open backports of a skipped one are `missed`. One event
-    is logged for each window and each backport. Any number of clocks may do this at once, and
-    late: a window is skipped once.
+    Whoever locked one has claimed it; whose account is closed has not. The open backports of a
+    skipped one are `missed`. One event is logged for each window and each backport. Any number of
+    clocks may do this at once, and late: a window is skipped once.
     """
     unclaimed = Window.objects.filter(
         kind__in=[kind.value for kind in BOOKABLE],
@@ -81,16 +81,15 @@ def skip_unclaimed_windows(*, now: datetime) -> list[Window]:
         as_of__isnull=True,
         cancelled_at__isnull=True,
         skipped_at__isnull=True,
-        deployers__isnull=True,
         locked_at__isnull=True,
-    )
+    ).exclude(deployers__is_active=True)
     return [window for window in unclaimed.order_by("pk") if _skip_if_unclaimed(window, now)]
 
 
 @transaction.atomic
 def _skip_if_unclaimed(window: Window, now: datetime) -> bool:
     take_turn(window)
-    is_claimed = window.is_locked or window.deployers.exists()
+    is_claimed = window.is_locked or window.deployers.filter(is_active=True).exists()
     if not window.takes_place or is_claimed or window.start > now - UNCLAIMED_FOR:
         return False  # somebody was quicker, or moved it
     Window.objects.filter(pk=window.pk).update(skipped_at=now, sequence=F("sequence") + 1)
@@ -161,7 +160,8 @@ def lock_window(*, window: Window, by: User, plan_fingerprint: str) -> Window:
     Raises:
         NotPermitted: not a deployer.
         OutOfDate: the plan is not what the page showed any more.
-        Refused: it is locked or over, a question is open, or the queue is empty.
+        Refused: it is locked or over, an emergency that two people have not confirmed, a question
+            is open, or the queue is empty.
     """
     require(actor_of(by), Act.LOCK_WINDOW)
     take_turn(window)
@@ -170,6 +170,11 @@ def lock_window(*, window: Window, by: User, plan_fingerprint: str) -> Window:
         raise Refused("This window is locked already.")
     if window.is_over(now) or not window.takes_place:
         raise Refused("This window is over.")
+    if window.is_emergency and not is_confirmed_emergency(window):
+        raise Refused(
+            "Somebody of release engineering and somebody of operations have to confirm this "
+            "emergency first."
+        )
     plan = replan_window(window=window, now=now, to_the_minute=True)
     if plan.fingerprint != plan_fingerprint:
         raise OutOfDate("The plan changed since you opened it; read it again.")

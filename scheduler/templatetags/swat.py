@@ -143,9 +143,9 @@ def clock(context: Context, value: datetime) -> SafeString:
     value = value.astimezone(UTC)
     local = value.astimezone(_zone(context))
     if local.utcoffset() == value.utcoffset():
-        return format_html('<time datetime="{}">{}</time>', value.isoformat(), f"{value:%H:%M}")
+        return format_html('<time datetime="{}">{} UTC</time>', value.isoformat(), f"{value:%H:%M}")
     return format_html(
-        '<time datetime="{}">{} <span class="quiet small">{} {}</span></time>',
+        '<time datetime="{}">{} UTC <span class="quiet small">({} {})</span></time>',
         value.isoformat(),
         f"{value:%H:%M}",
         f"{local:%H:%M}",

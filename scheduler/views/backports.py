@@ -105,7 +105,9 @@ def _again_in(backport: Backport, actor: Actor, now: datetime) -> Window | None:
         return None
     if Backport.objects.filter(change=backport.change_id, status__in=OPEN_STATUSES).exists():
         return None
-    return next_window_with_room(after=backport.window, now=now)
+    return next_window_with_room(
+        after=backport.window, now=now, urgency=domain.Urgency(backport.urgency)
+    )
 
 
 def _entry(backport: Backport, shown: PlanPage) -> Entry:

@@ -19,7 +19,7 @@ from scheduler.domain.permissions import EMERGENCY_ROLES, Act, Actor, may
 from scheduler.domain.windows import Freeze, FreezeRule, FreezeScope, WindowKind
 from scheduler.forms import grade_of
 from scheduler.models import Backport, Promotion, User, Window
-from scheduler.queries import freeze_rules, production_at
+from scheduler.queries import freeze_rules, production_at, stopping_rules
 from scheduler.services.backports import refusal_to_book
 from scheduler.services.heartbeats import silent_since
 from scheduler.views.capacity import grade_over, minutes_gone, minutes_left
@@ -209,7 +209,7 @@ def public(request: HttpRequest) -> HttpResponse:
     between = windows_between(monday, monday + timedelta(weeks=WEEKS))
     windows = [window for window in between if window.as_of is None]
     nobody = User()
-    plans, rules = plan_pages(windows, nobody), freeze_rules()
+    plans, rules = plan_pages(windows, nobody), stopping_rules()
     rows = [_row(window, plans[window.pk], rules, nobody, now) for window in windows]
     context = {"rows": [row for row in _with_items(rows) if not row.is_over], "section": ""}
     return render(request, "scheduler/calendar/public.html", context)
@@ -224,8 +224,10 @@ def _calendar_page(user: User, now: datetime, week: str) -> CalendarPage:
     end = monday + timedelta(weeks=WEEKS)
     windows = windows_between(monday, end)
     plans = plan_pages(windows, user)
-    rules = freeze_rules()
-    bands = _bands(monday, freezes_between(rules, monday, end), promotions_between(monday, end))
+    rules = stopping_rules()
+    bands = _bands(
+        monday, freezes_between(freeze_rules(), monday, end), promotions_between(monday, end)
+    )
     mine = backports_of(user)
     actor = actor_of(user)
     rows = [_row(window, plans[window.pk], rules, user, now) for window in windows if window.as_of]
@@ -388,8 +390,10 @@ def _days(
 ) -> tuple[Day, ...]:
     """Return the days on which something is, those without a window only from the first on."""
     of_day: dict[date, list[Row]] = {}
+    earliest = min(bands)
     for row in rows:
-        of_day.setdefault(row.window.start.astimezone(UTC).date(), []).append(row)
+        day = row.window.start.astimezone(UTC).date()  # one that began before stands on the first
+        of_day.setdefault(max(day, earliest), []).append(row)
     days: list[Day] = []
     for day, over in bands.items():
         if day not in of_day and (not over or day < first):

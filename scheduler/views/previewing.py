@@ -23,10 +23,10 @@ from scheduler.domain.windows import FreezeScope
 from scheduler.models import Backport, Change, User, Window
 from scheduler.queries import (
     OPEN_STATUSES,
-    freeze_rules,
     open_backports,
     plan_input_of,
     statements_about,
+    stopping_rules,
     taken_on_in,
 )
 from scheduler.services.intake import Named, all_related
@@ -213,7 +213,7 @@ def choice_of(windows: Iterable[Window], chosen: int | None, reader: User) -> Ch
     """Return the windows to choose from, oldest first; a constant number of queries."""
     windows = list(windows)
     prefetch_related_objects(windows, "confirmations")
-    pages, rules, now = plan_pages(windows, reader), freeze_rules(), timezone.now()
+    pages, rules, now = plan_pages(windows, reader), stopping_rules(), timezone.now()
     rows = [
         WindowRow(
             window,

@@ -25,9 +25,9 @@ ANSWER, LOCK, UNLOCK = "question.answer", "window.lock", "window.unlock"
 
 
 def windows_between(start: datetime, end: datetime) -> list[Window]:
-    """Return the windows that start in a time, and every replay, oldest first, with people."""
+    """Return the windows that overlap a time, and every replay, oldest first, with people."""
     return list(
-        Window.objects.filter(Q(start__gte=start, start__lt=end) | Q(as_of__isnull=False))
+        Window.objects.filter(Q(end__gt=start, start__lt=end) | Q(as_of__isnull=False))
         .prefetch_related(
             Prefetch("deployers", User.objects.order_by("username")),
             Prefetch("confirmations", EmergencyConfirmation.objects.select_related("by")),

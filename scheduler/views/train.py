@@ -110,6 +110,17 @@ DEEDS: Mapping[str, Deed] = {
         of_group=True,
         wants_reason=True,
     ),
+    "retire": Deed(
+        "Note that there is no {group} any more",
+        "No version counts as serving {group} from now on, and what is planned for it is dropped: "
+        "rules and arrivals do not wait for it. It comes back with its next move.",
+        "There is no {group} any more.",
+        lambda _version, group, by, reason, state: services.retire_group(
+            group=group, by=by, reason=reason, state=state
+        ),
+        of_group=True,
+        wants_reason=True,
+    ),
     "hold": Deed(
         "Hold the train at {version}",
         "Nobody can say then when a group moves to {version}: verdicts no longer rely on it, and "
@@ -203,7 +214,7 @@ def _ask(
         "title": found.title.format(version=version, group=group),
         "happens": found.happens.format(version=version, group=group),
         "wants_reason": found.wants_reason,
-        "is_danger": slug in {"roll-back", "hold", "remove"},
+        "is_danger": slug in {"roll-back", "hold", "remove", "retire"},
         "reason": visible_line(request.POST.get("reason", "")),
         "served": shown.production.live.get(group, ""),
         "consequences": consequences_of(slug, version, group, shown),
@@ -276,6 +287,9 @@ def _production_after(
     """Return what is where after an act, but for the schedule."""
     if slug in {"promote", "roll-back"} and version.name in before.checked_out:
         return before.with_group(group, version.name)
+    if slug == "retire":
+        live = {name: served for name, served in before.live.items() if name != group}
+        return Production(before.checked_out, live, before.schedule)
     if slug == "remove" and release_branch(version.name) not in before.live_branches:
         kept = tuple(name for name in before.checked_out if name != version.name)
         return Production(kept, before.live, before.schedule)
@@ -339,7 +353,8 @@ def read_files(request: PageRequest) -> HttpResponse:
         return _import(request)
     form = TrainFilesForm(request.POST, request.FILES)
     if not form.is_valid():
-        return _show_files(request, form, refusal=Refusal("A file is too long.", UNUSABLE))
+        wrong = next(error for errors in form.errors.values() for error in errors)
+        return _show_files(request, form, refusal=Refusal(str(wrong), UNUSABLE))
     try:
         return _show_files(request, form, served=_served(form))
     except UnusableFile as problem:

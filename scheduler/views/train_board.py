@@ -11,17 +11,19 @@ from django.db.models import Exists, OuterRef, Q
 from scheduler.domain import train as domain
 from scheduler.domain.changes import CONFIG_PROJECT, ChangeSet, ChangeStatus, release_branch
 from scheduler.domain.checklist.gate import stopped_by_the_train
-from scheduler.domain.dependencies import Problem, lacking_in_live
+from scheduler.domain.dependencies import Problem, conditions_broken
 from scheduler.domain.lifecycle import Status
 from scheduler.domain.policy.findings import Place
 from scheduler.domain.production import Production
+from scheduler.domain.statements import Statement as Said
 from scheduler.domain.windows import Freeze
-from scheduler.models import Backport, Change, TrainVersion, Window
+from scheduler.models import Backport, Change, Statement, TrainVersion, Window
 from scheduler.queries import (
     OPEN_STATUSES,
     moves_before,
     newest_plans,
     related_changes,
+    statements_about,
     train_freezes,
 )
 from scheduler.views.plan_pages import PlanPage
@@ -158,7 +160,7 @@ class Board:
         names = {move.group for move in self.moves if move.at > self.now - 4 * WEEK * DAY}
         names |= set(self.production.live)
         names |= {one.group for version in self.shown.values() for one in version.promotions}
-        return tuple(sorted(names))
+        return tuple(sorted(names - domain.groups_retired(self.moves, self.now)))
 
     @cached_property
     def shown(self) -> dict[str, domain.Version]:
@@ -384,18 +386,20 @@ class Board:
         )
 
     @cached_property
-    def _configuration(self) -> tuple[dict[int, Change], ChangeSet]:
+    def _configuration(self) -> tuple[dict[int, Change], ChangeSet, Sequence[Said]]:
         """The configuration that is live as far as is known and declares what it needs."""
         recent = Backport.objects.filter(
             change=OuterRef("pk"),
             window__as_of__isnull=True,
             window__start__range=(self.now - CONFIG_FOR, self.now),
         )
+        said = Statement.objects.filter(superseded_at__isnull=True)
         merged = Change.objects.filter(
+            Q(message__icontains="depends-on")
+            | Exists(said.filter(Q(first=OuterRef("pk")) | Q(then=OuterRef("pk")))),
             project=CONFIG_PROJECT,
             status=ChangeStatus.MERGED.value,
             fetched_at__isnull=False,
-            message__icontains="depends-on",
         )
         rows = merged.filter(
             Q(deployed=True)
@@ -403,14 +407,17 @@ class Board:
             | (Q(deployed__isnull=True) & Q(Exists(recent)))
         ).defer("diff")
         found = {row.number: row for row in rows.order_by("-number")[:CONFIG_LOOKED_AT]}
-        return found, related_changes(found.values(), (), with_diff=False)
+        statements = statements_about(row.pk for row in found.values())
+        known = related_changes(found.values(), statements, with_diff=False)
+        return found, known, statements
 
     def lacking(self, production: Production) -> dict[int, Problem]:
         """Return what live configuration would lack in some production, by its change's number."""
-        rows, known = self._configuration
+        rows, known, statements = self._configuration
         if not rows:
             return {}
-        return {one.chain[0]: one for one in lacking_in_live(known, sorted(rows), production)}
+        broken = conditions_broken(known, sorted(rows), production, statements)
+        return {one.chain[0]: one for one in broken}
 
     @cached_property
     def broken(self) -> tuple[Broken, ...]:
@@ -419,7 +426,7 @@ class Board:
 
     def told(self, problems: Mapping[int, Problem], production: Production) -> tuple[Broken, ...]:
         """Return problems of live configuration with their changes, the newest first."""
-        rows, _ = self._configuration
+        rows, _, _ = self._configuration
         backports = _last_backports(rows[number] for number in problems)
         return tuple(
             Broken(

@@ -1,7 +1,8 @@
 """The cheapest way into a window, as pages tell it: found once for each plan."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 
@@ -9,9 +10,8 @@ from scheduler.adapters.plan_document import parse
 from scheduler.domain.planning.ways import Later, Way, ways_into_queue
 from scheduler.domain.windows import BOOKABLE, FreezeScope, WindowKind
 from scheduler.models import Plan, Window
-from scheduler.queries import freeze_rules, newest_plans
-from scheduler.views.plan_pages import PlanPage, numbers_in
-from scheduler.views.reading import changes_named
+from scheduler.queries import stopping_rules
+from scheduler.services.moving import taken_in
 
 LOOKED_AHEAD = 12  # windows: three days of the usual week
 
@@ -54,28 +54,20 @@ def _later(window: Window, now: datetime) -> tuple[Later, ...]:
         is_emergency=False,
     )
     rows = [row for row in coming.order_by("start")[:LOOKED_AHEAD] if not row.is_closed(now)]
-    taken = _slots_taken(rows)
-    rules = [rule for rule in freeze_rules() if rule.first.scope is not FreezeScope.TRAIN]
+    taken = taken_in(rows)
+    rules = [rule for rule in stopping_rules() if rule.first.scope is not FreezeScope.TRAIN]
     return tuple(
         Later(
             row.to_domain(),
-            row.numbers,
+            replace(row.numbers, max_patches=row.numbers.max_patches - taken[row.pk].slots),
             tuple(
                 freeze
                 for rule in rules
                 if rule.covers(WindowKind(row.kind))
                 for freeze in rule.between(row.start, row.end)
             ),
+            taken[row.pk].minutes,
         )
         for row in rows
-        if taken[row.pk] < row.numbers.max_patches
+        if taken[row.pk].has_room(row)
     )
-
-
-def _slots_taken(windows: Sequence[Window]) -> dict[int, int]:
-    plans = newest_plans(windows)
-    changes = changes_named(number for plan in plans.values() for number in numbers_in(plan.result))
-    return {
-        window.pk: PlanPage(plans[window.pk].result, changes).slots if window.pk in plans else 0
-        for window in windows
-    }

@@ -19,6 +19,7 @@ from scheduler.domain.permissions import Act, may
 from scheduler.domain.planning.edges import Because
 from scheduler.domain.planning.plan import Step
 from scheduler.domain.planning.ways import Way
+from scheduler.domain.production import Production
 from scheduler.forms import MoveWindowForm, ReasonForm
 from scheduler.models import Change, Plan, Window
 from scheduler.queries import (
@@ -135,8 +136,16 @@ def fallen_since_lock(window: Window, shown: PlanPage, now: datetime) -> dict[in
         [row.number for row in rows],
         related_changes(rows, (), with_diff=False),
         production_at(window.planned_at(now)),
+        _planned_for(window),
     )
     return falling((_step(row) for row in shown.steps), left_behind | lost)
+
+
+def _planned_for(window: Window) -> Production:
+    """Return what was where when the queue of a locked window was planned."""
+    newest = Plan.objects.filter(window=window).order_by("-version")
+    train = newest.values_list("document__train", flat=True).first() or {}
+    return Production(tuple(train.get("checked_out", ())), train.get("live", {}))
 
 
 @require_POST

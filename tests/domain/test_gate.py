@@ -58,6 +58,15 @@ def test_code_of_a_version_that_serves_no_wikis_any_more_does_not_go() -> None:
     assert stopped_by_the_train([1, 2], changes, Production()) == {}
 
 
+def test_code_of_a_version_that_was_rolled_back_does_not_go() -> None:
+    changes, planned = ChangeSet([fix(1, OLD), fix(2, NEW)]), production(group0=NEW, group1=OLD)
+
+    stopped = stopped_by_the_train([1, 2], changes, production(group0=OLD, group1=OLD), planned)
+
+    assert stopped.keys() == {2}
+    assert "book the cherry-pick to" in stopped[2]
+
+
 def test_configuration_does_not_go_once_a_live_version_lacks_what_it_needs() -> None:
     needed = Change(
         7,

@@ -86,7 +86,17 @@ FROZEN = "Frozen until Tue 1 Dec 2026, 13:00 UTC: Thanksgiving."
             "A no-deploy day: Friday.",
         ),
         (
-            [planned(id=2, kind=WindowKind.NO_DEPLOY, hours=24), planned()],
+            [planned(id=2, kind=WindowKind.NO_DEPLOY, hours=24, title="Friday"), planned()],
+            [],
+            State.CLOSED,
+            "No deploys: Friday.",
+        ),
+        (
+            [
+                planned(id=2, kind=WindowKind.NO_DEPLOY, hours=24),
+                planned(id=3, is_emergency=True, is_confirmed=True, start=NOON - HOUR, hours=3),
+                planned(start=NOON - HOUR, hours=2),
+            ],
             [],
             State.OPEN,
             "under way",

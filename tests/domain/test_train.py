@@ -17,6 +17,7 @@ from scheduler.domain.train import (
     Undoing,
     Version,
     carried,
+    groups_retired,
     is_later,
     left_half_way,
     place_of,
@@ -145,12 +146,57 @@ def test_a_version_is_to_be_cut_until_it_is(
 
 
 def test_a_freeze_leaves_a_train_half_way() -> None:
-    freeze = Freeze(TUESDAY + DAY, TUESDAY + 5 * DAY)
-    done = version(NEW, promotions=(Promotion("group0", TUESDAY, TUESDAY), Promotion("g", TUESDAY)))
+    monday, freeze = TUESDAY - DAY, Freeze(TUESDAY + DAY, TUESDAY + 5 * DAY)
+    on_old = versions_served(MOVES, monday)
+    half_way = (HalfWay(NEW, ("group0",), ("group1", "group2")),)
 
-    assert left_half_way(freeze, VERSIONS) == (HalfWay(NEW, ("group0",), ("group1", "group2")),)
-    assert left_half_way(Freeze(TUESDAY - DAY, TUESDAY + 5 * DAY), VERSIONS) == ()
-    assert left_half_way(freeze, [done]) == ()
+    assert left_half_way(freeze, VERSIONS, on_old, monday) == half_way
+    assert left_half_way(freeze, VERSIONS, {}, monday) == half_way
+    before = Freeze(TUESDAY - DAY / 2, TUESDAY + 5 * DAY)
+    assert left_half_way(before, VERSIONS, on_old, monday) == ()
+    after = Freeze(TUESDAY + 4 * DAY, TUESDAY + 5 * DAY)
+    assert left_half_way(after, VERSIONS, on_old, monday) == ()
+
+
+@pytest.mark.parametrize(
+    "differing",
+    [
+        {},  # its other promotions are overdue by then
+        {"held_since": TUESDAY},
+        {"promotions": (Promotion("group0", TUESDAY, TUESDAY),)},
+        {"promotions": tuple(Promotion(group, TUESDAY + 9 * DAY) for group in GROUPS)},
+    ],
+)
+def test_it_is_left_there_too_where_nobody_can_say_when_it_goes_on(
+    differing: dict[str, Any],
+) -> None:
+    now, freeze = TUESDAY + 3 * DAY, Freeze(TUESDAY + 4 * DAY, TUESDAY + 8 * DAY)
+    live = versions_served(MOVES, now)
+
+    found = left_half_way(freeze, [version(OLD, week=-1), version(NEW, **differing)], live, now)
+
+    assert found == (HalfWay(NEW, ("group0",), ("group1", "group2")),)
+
+
+def test_a_group_that_was_retired_is_none_until_it_moves_again() -> None:
+    retired = Move("group0", NEW, TUESDAY + DAY, MoveKind.RETIRE)
+    back = Move("group0", NEXT, TUESDAY + 2 * DAY)
+    later = TUESDAY + 3 * DAY
+
+    assert "group0" in versions_served([*MOVES, retired], TUESDAY)
+    assert versions_served([*MOVES, retired], later).keys() == {"group1", "group2"}
+    assert groups_retired([*MOVES, retired], later) == {"group0"}
+    assert groups_retired([*MOVES, retired, back], later) == frozenset()
+    nothing = Production()
+    told = spans("group0", [*MOVES, retired, back], nothing, (TUESDAY, later))
+    assert [(one.version, one.until) for one in told] == [(NEW, TUESDAY + DAY), (NEXT, later)]
+
+
+def test_what_is_overdue_is_expected_for_a_while() -> None:
+    patience, at = timedelta(hours=2), TUESDAY + DAY
+    for late, expected in ((timedelta(), True), (patience, False)):
+        coming = production_at(at + late, VERSIONS, MOVES, patience=patience).schedule
+        assert any(one.promotions.get("group1") == at for one in coming) is expected
 
 
 def test_a_week_of_a_group_is_what_it_was_and_what_is_planned() -> None:

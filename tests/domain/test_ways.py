@@ -126,6 +126,15 @@ def test_the_next_window_with_room_is_a_way() -> None:
     assert ways_into_queue(case, frozen)[1][0].starts == START + 4 * HOUR
 
 
+def test_a_later_window_has_the_room_that_its_queue_leaves() -> None:
+    case = given({"n": 1, "asked": {"urgency": "low"}}, {"n": 2}, policy={"max_patches": 1})
+    later = (Later(window(2), Numbers(max_patches=1), taken=50), Later(window(4), Numbers()))
+
+    assert ways_into_queue(case, later)[1][0].starts == START + 2 * HOUR + timedelta(minutes=50)
+    full = (replace(later[0], taken=51), later[1])
+    assert ways_into_queue(case, full)[1][0].starts == START + 4 * HOUR
+
+
 def test_what_it_needs_goes_with_it_to_a_later_window() -> None:
     said = [{"first": 3, "then": 1, "kind": "together", "only_first": "nothing", "by": "rae"}]
     chain = ({"n": 1, "in": "config", "needs": [2]}, {"n": 2}, {"n": 3, "in": "config"}, {"n": 4})

@@ -1,6 +1,7 @@
 """Series, single windows, freezes and emergencies: who may, one event each, and nothing lost."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from scheduler.actors import grant_roles
 from scheduler.adapters.plan_document import time_text
 from scheduler.domain.backports import Urgency
 from scheduler.domain.errors import AmbiguousLocalTime, NoSuchLocalTime, NotPermitted, Refused
+from scheduler.domain.notices import Why
 from scheduler.domain.permissions import Role
 from scheduler.domain.windows import FreezeScope, Recurrence, WindowKind
 from scheduler.models import (
@@ -45,7 +47,10 @@ from scheduler.services.calendar import (
     move_window,
     stranded_by,
 )
-from scheduler.services.windows import lock_window
+from scheduler.services.concern import concerned_by, reason_for
+from scheduler.services.moving import next_window_with_room
+from scheduler.services.plans import replan_window
+from scheduler.services.windows import lock_window, sign_up
 from tests.factories import approve, fetched, make_backport, make_window
 from tests.services.checks import kinds, wrongs
 
@@ -435,6 +440,46 @@ def test_a_freeze_is_called_off_with_a_reason(rel: User) -> None:
         cancel_freeze(freeze=freeze, by=rel, reason=" ")
 
 
+def test_a_no_deploy_window_stops_what_it_lies_over(
+    rel: User, backport: Backport, rae: User, window: Window
+) -> None:
+    approve(backport, rae)
+    facts = window_facts(kind=WindowKind.NO_DEPLOY, start=window.start - HOUR, minutes=300)
+    banned = add_window(facts=facts, by=rel)
+    later = make_window(in_hours=72)
+
+    replan_window(window=window, now=timezone.now())
+
+    assert "frozen" in rules_of(backport)
+    assert freezes_during(later) == freezes_during(banned) == ()
+    assert next_window_with_room(after=make_window(in_hours=2), now=timezone.now()) == later
+    cancel_window(window=banned, by=rel, reason=WHY)
+    replan_window(window=window, now=timezone.now())
+    assert "frozen" not in rules_of(backport)
+
+
+def test_whose_backport_a_freeze_stops_is_told(rel: User, backport: Backport, ada: User) -> None:
+    User.objects.filter(pk=ada.pk).update(email="ada@example.org")
+    add_freeze(facts=freeze_facts(), by=rel)
+
+    event = Event.objects.get(kind="freeze.add")
+    assert concerned_by(event) == {ada: Why.OWN}
+    assert reason_for(event, ada, Why.OWN) == "you requested something that it stops"
+
+
+def test_whoever_signed_up_for_a_window_of_a_series_is_told_that_it_ends(
+    rel: User, dev: User
+) -> None:
+    User.objects.filter(pk=dev.pk).update(email="dev@example.org")
+    series = make_series(facts=series_facts(), by=rel)
+    last = series.windows.latest("start")
+    sign_up(window=last, by=dev)
+
+    end_series(series=series, by=rel, last_day=today())
+
+    assert concerned_by(Event.objects.get(kind="series.end")) == {dev: Why.WINDOW}
+
+
 # --- Emergencies --------------------------------------------------------------------------------
 
 
@@ -466,6 +511,49 @@ def test_an_emergency_goes_in_a_freeze_when_two_have_confirmed_it(
     assert list(roles) == ["release-engineer", "operations"]
     assert kinds().count("window.confirm-emergency") == 2
     assert wrongs() == []
+
+
+def test_an_emergency_is_locked_only_when_it_is_confirmed(
+    rel: User, ops: User, ada: User, rae: User
+) -> None:
+    facts = window_facts(is_emergency=True, reason="Nobody can log in.")
+    emergency = add_window(facts=facts, by=rel)  # no freeze lies over it
+    approve(make_backport(emergency, ada), rae)
+
+    def lock() -> None:
+        plan = newest_plan(emergency)
+        assert plan is not None
+        lock_window(window=emergency, by=ops, plan_fingerprint=plan.fingerprint)
+
+    with pytest.raises(Refused, match="have to confirm this emergency"):
+        lock()
+    confirm_emergency(window=emergency, by=rel)
+    confirm_emergency(window=emergency, by=ops)
+    lock()
+    assert wrongs() == []
+
+
+def test_an_emergency_is_in_nobodys_way(rel: User, window: Window) -> None:
+    facts = window_facts(is_emergency=True, reason=WHY, start=window.start, minutes=60)
+    add_window(facts=facts, by=rel)
+    beside = window_facts(start=window.start + 2 * HOUR, minutes=60)
+    moved = add_window(facts=replace(beside, is_emergency=True, reason=WHY), by=rel)
+    assert add_window(facts=beside, by=rel).start == moved.start
+    with pytest.raises(Refused, match="It would overlap"):
+        add_window(facts=window_facts(start=window.start, minutes=60), by=rel)
+
+
+def test_a_confirmed_emergency_is_not_stranded_and_a_train_window_is(
+    emergency: Window, rel: User, ops: User, ada: User
+) -> None:
+    make_backport(emergency, ada)
+    train = make_window(in_hours=25, kind=WindowKind.TRAIN.value)
+    only_train = stranded_by(freeze_facts(scope=FreezeScope.TRAIN), now=timezone.now())
+    assert only_train.windows == (train,)
+    for who in (rel, ops):
+        assert emergency in stranded_by(freeze_facts(), now=timezone.now()).windows
+        confirm_emergency(window=emergency, by=who)
+    assert emergency not in stranded_by(freeze_facts(), now=timezone.now()).windows
 
 
 def test_one_person_does_not_confirm_for_both(emergency: Window, rel: User, ops: User) -> None:

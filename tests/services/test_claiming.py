@@ -9,7 +9,7 @@ from django.utils import timezone
 from scheduler.domain.errors import NotPermitted, Refused
 from scheduler.domain.lifecycle import Status
 from scheduler.models import Backport, Event, Heartbeat, Notification, Review, User, Window
-from scheduler.queries import newest_plan
+from scheduler.queries import newest_plan, planned_between
 from scheduler.services import windows as services
 from scheduler.services.notifications import deliver_events
 from scheduler.services.windows import (
@@ -121,6 +121,15 @@ def test_a_clock_that_ticks_twice_or_late_skips_and_misses_once(
         miss_what_is_left(now=now)
     assert kinds()[before:] == ["window.skip", "backport.miss", "backport.miss"]
     assert wrongs() == []
+
+
+def test_whose_account_is_closed_claims_nothing(booked: Window, dev: User) -> None:
+    sign_up(window=booked, by=dev)
+    User.objects.filter(pk=dev.pk).update(is_active=False)
+
+    assert skip_unclaimed_windows(now=booked.start + UNCLAIMED_FOR) == [booked]
+    (planned,) = planned_between(booked.start, booked.end)
+    assert planned.deployers == ()
 
 
 @pytest.mark.parametrize("claim", ["signs up", "locks"])

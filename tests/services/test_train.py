@@ -195,6 +195,49 @@ def test_a_roll_back_wants_a_reason_and_an_older_version(
     assert Promotion.objects.get(version=new, group="group0").done_at is None
 
 
+def test_what_a_file_takes_back_can_be_planned_again(
+    versions: tuple[TrainVersion, TrainVersion], rel: User
+) -> None:
+    for name in (NEW, OLD):
+        train.import_versions(served={"group2": name}, by=rel, source="wikiversions.json")
+    again = timezone.now() + DAY
+
+    train.plan_version(facts=VersionFacts(NEW, promotions={"group2": again}), by=rel)
+
+    (coming,) = production_at(timezone.now()).schedule
+    assert coming.promotions["group2"] == again
+
+
+def test_an_older_version_is_no_promotion(
+    versions: tuple[TrainVersion, TrainVersion], rel: User
+) -> None:
+    old, _ = versions
+    with pytest.raises(Refused, match="which serves group0: roll it back"):
+        train.promote_group(version=old, group="group0", by=rel, state=state_of_train())
+
+
+def test_a_slip_of_the_pen_is_no_group_and_one_that_was_made_is_retired(
+    versions: tuple[TrainVersion, TrainVersion], window: Window, ada: User, rel: User
+) -> None:
+    old, new = versions
+    with pytest.raises(Refused, match="Nobody has planned anything for grop2"):
+        train.promote_group(version=new, group="grop2", by=rel, state=state_of_train())
+    train.import_versions(served={"all": OLD}, by=rel, source="wikiversions.json")
+    left = left_to_the_train(window, ada, rel)
+    for group in ("group1", "group2"):
+        train.promote_group(version=new, group=group, by=rel, state=state_of_train())
+    assert Backport.objects.get().status == "train"  # "all" still lacks it
+
+    train.retire_group(group="all", by=rel, reason="That is a list of lists.")
+
+    assert "all" not in live()
+    left.refresh_from_db()
+    assert left.status == "deployed"
+    with pytest.raises(Refused, match="No version serves all"):
+        train.retire_group(group="all", by=rel, reason="Again.")
+    train.remove_version(version=old, by=rel)
+
+
 def test_files_are_read_again_without_effect(
     versions: tuple[TrainVersion, TrainVersion],
 ) -> None:
@@ -242,6 +285,23 @@ def test_people_are_told_once_that_the_train_comes_later(
     assert kinds().count("backport.train-late") == 1
 
 
+def test_many_small_delays_are_told_once_they_add_up(
+    versions: tuple[TrainVersion, TrainVersion], window: Window, ada: User, rel: User
+) -> None:
+    backport = left_to_the_train(window, ada, rel)
+    first = backport.arrives_at
+    assert first is not None
+    for hours in (8, 16, 24):
+        planned = Promotion.objects.filter(version__name=NEW, group="group2")
+        planned.update(at=first + timedelta(hours=hours))
+        train.follow_the_train(now=timezone.now())
+
+    told = Event.objects.filter(kind="backport.train-late").values_list("payload", flat=True)
+    assert [one["before"] for one in told] == [first.isoformat()]
+    backport.refresh_from_db()
+    assert backport.arrival_told == first + timedelta(hours=16)
+
+
 def test_a_roll_back_moves_the_arrival(
     versions: tuple[TrainVersion, TrainVersion], window: Window, ada: User, rel: User
 ) -> None:
@@ -286,8 +346,13 @@ def test_they_are_told_too_when_it_is_the_time_of_a_move_that_passed(
     window = make_window(in_hours=40)
     fix, merged = fetched_fix(2000, included_in=frozenset({f"wmf/{NEW}"}))
     make_backport(window, ada, fix, merged)
-    Promotion.objects.filter(done_at__isnull=True).update(at=timezone.now() - timedelta(minutes=1))
+    planned = Promotion.objects.filter(done_at__isnull=True)
 
+    for minutes in (1, 119):  # somebody may just not have noted it
+        planned.update(at=timezone.now() - timedelta(minutes=minutes))
+        train.follow_the_train(now=timezone.now())
+    assert "backport.train-late" not in kinds()
+    planned.update(at=timezone.now() - timedelta(minutes=121))
     for _ in range(2):
         refresh_open_windows(system=None, now=timezone.now())
         train.follow_the_train(now=timezone.now())

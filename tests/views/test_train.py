@@ -90,7 +90,7 @@ def test_overdue_held_and_rolled_back_are_told(
 ) -> None:
     late = timezone.now() - timedelta(minutes=5)
     Promotion.objects.filter(version=versions[1], group="group1").update(at=late)
-    assert f"{late:%H:%M}</time> UTC, not done" in page(as_("sam"))
+    assert f"{late:%H:%M} UTC</time>, not done" in page(as_("sam"))
 
     hold_train(version=versions[1], by=cast["rel"], reason=f"Logins fail {HOSTILE}")
 

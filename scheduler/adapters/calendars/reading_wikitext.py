@@ -52,13 +52,17 @@ MOST_PARAMETERS = 400  # of a window's template and of those inside
 MOST_WINDOWS = 500
 
 _CARD = re.compile(
-    r"\{\{[ \n]{0,9}(?:Deployment[ _]calendar[ _]event[ _]card"
+    r"\{\{[ \n]{0,9}(?:(?:Template:[ _]{0,9})?Deployment[ _]calendar[ _]event[ _]card"
     r"|#invoke:[ ]{0,9}Deployment[ _]schedule[ \n]{0,9}\|[ \n]{0,9}row)(?=[ \n]{0,9}\|)",
     re.IGNORECASE,
 )
 _BRACES = re.compile(r"\{\{|\}\}")
 _HIDDEN = re.compile(r"<!--|<nowiki>", re.IGNORECASE)
 _ENDS = {"<!--": re.compile("-->"), "<nowiki>": re.compile("</nowiki>", re.IGNORECASE)}
+# What only says how a text looks is left out, and the text stays.
+_LOOKS = re.compile(
+    r"</?(?:nowiki|s|del|strike|ins|u|b|i|em|strong|code|tt)\s{0,9}/?>", re.IGNORECASE
+)
 _BREAKS = re.compile(r"</?(?:br|small|big|p|div|span)\b[^<>\n]{0,200}>", re.IGNORECASE)
 _SYNTAX = re.compile(r"[\[\]{}|<>=']")
 _WHEN = re.compile(
@@ -68,6 +72,12 @@ _LENGTH = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,6})?|\.[0-9]{1,6}")
 _SPAN = re.compile(
     r"([0-9]{1,2}):([0-9]{2}) ?(?:-|\N{EN DASH}|\N{EM DASH}|to) ?([0-9]{1,2}):([0-9]{2}) ?"
     r"(UTC|SF|PT|PST|PDT)\b"
+)
+# A time of the day, of which no span is made: "4pm-5pm PDT", "23:00 UTC".
+_TIME = re.compile(
+    r"\b[0-9]{1,2}(?::[0-9]{2})? ?[ap]m\b"
+    r"|\A[*#:; ]{0,9}[0-9]{1,2}:[0-9]{2} ?(?:UTC|SF|PT|PST|PDT)\b",
+    re.IGNORECASE,
 )
 _HEADING = re.compile(r"(={2,6})([^=].{0,300}?)\1\s*\Z")
 _YEAR = re.compile(r"\b(20[0-9]{2})\b")
@@ -140,7 +150,8 @@ def _defused(text: str) -> str:
         else:
             parts.append(_SYNTAX.sub(lambda found: written_out(found[0]), inside))
         at = ends.end()
-    return _BREAKS.sub(BREAK, "".join((*parts, text[at:]))).replace("<", "&lt;")
+    shown = _LOOKS.sub("", "".join((*parts, text[at:])))
+    return _BREAKS.sub(BREAK, shown).replace("<", "&lt;")
 
 
 def _cut_out(text: str) -> tuple[list[tuple[int, str]], str]:
@@ -235,8 +246,9 @@ class _FreeText:
         for number, whole in enumerate(text.split("\n"), 1):
             line = whole[:LONGEST_LINE]
             heading = _HEADING.match(line)
-            begins = _SPAN.search(line) is not None and heading is None
-            if window is not None and (heading or begins or not line.strip()):
+            begins = heading is None and _SPAN.search(line) is not None
+            unclear = heading is None and not begins and _TIME.search(line) is not None
+            if window is not None and (heading or begins or unclear or not line.strip()):
                 yield self._window(window, below)
                 window, below = None, []
             if heading:
@@ -245,14 +257,20 @@ class _FreeText:
                 window = (number, line)
             elif window is not None:
                 below.append((number, line))
-            elif has_reference(line):
-                yield Unread(
-                    number,
-                    shortened(one_line(line), LONGEST_EXCERPT),
-                    "It names a change, but no window stands above it.",
-                )
+            else:
+                yield from self._stray(number, line, unclear=unclear)
         if window is not None:
             yield self._window(window, below)
+
+    def _stray(self, number: int, line: str, *, unclear: bool) -> Iterator[Unread]:
+        """Yield what a line is about that belongs to no window, if it is about one."""
+        if unclear and self.day is not None:
+            why = "It names a time, but not from when to when, such as 23:00-00:00 UTC."
+        elif has_reference(line):
+            why = "It names a change, but no window stands above it."
+        else:
+            return
+        yield Unread(number, shortened(one_line(line), LONGEST_EXCERPT), why)
 
     def _look_at(self, heading: str) -> None:
         """Take the day, or the year, from a heading."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from scheduler.domain.changes import ChangeSet
 from scheduler.domain.dependencies import lacking_in_live
 from scheduler.domain.planning.plan import Step
-from scheduler.domain.production import Production
+from scheduler.domain.production import NOTHING_KNOWN, Production
 
 
 def falling(steps: Iterable[Step], lost: Mapping[int, str]) -> dict[int, str]:
@@ -31,29 +31,32 @@ def falling(steps: Iterable[Step], lost: Mapping[int, str]) -> dict[int, str]:
 
 
 def stopped_by_the_train(
-    numbers: Sequence[int], changes: ChangeSet, production: Production
+    numbers: Sequence[int],
+    changes: ChangeSet,
+    production: Production,
+    planned: Production = NOTHING_KNOWN,
 ) -> dict[int, str]:
     """Return why changes of a fixed queue cannot go as the train stands now, by number.
 
     Code cannot, if its version serves no wikis any more; configuration cannot, if a live version
-    lacks what it needs. A version that is still to come is no reason: it gets the change early.
+    lacks what it needs. A version that is still to come is no reason: it gets the change early;
+    one that served wikis when the queue was planned, and was rolled back since, is.
 
     Args:
         numbers: the changes of the queue.
         changes: all that is known around them.
         production: what is where now; where nothing is known to be live, nothing is stopped.
+        planned: what was where when the queue was planned.
     """
     if not production.live_branches:
         return {}
     newest = production.live_branches[-1]
+    left = {*planned.live_branches} - {*production.live_branches}
+    good = {*production.live_branches, *production.upcoming_branches} - left
     stopped = {}
     for number in sorted(numbers):
         change = changes[number]
-        if (
-            change.is_code
-            and change.is_on_release
-            and change.branch not in (*production.live_branches, *production.upcoming_branches)
-        ):
+        if change.is_code and change.is_on_release and change.branch not in good:
             stopped[number] = (
                 f"{change.branch} serves no wikis any more: book the cherry-pick to {newest}, "
                 "or leave it out."

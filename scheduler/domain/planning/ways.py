@@ -17,6 +17,7 @@ from scheduler.domain.planning.edges import Edges
 from scheduler.domain.planning.plan import Plan, PlanInput, plan_window
 from scheduler.domain.policy.findings import Finding, Level
 from scheduler.domain.policy.numbers import Numbers
+from scheduler.domain.production import Production
 from scheduler.domain.statements import Statement, StatementKind
 from scheduler.domain.windows import Freeze, Window
 
@@ -34,6 +35,7 @@ class WayKind(StrEnum):
     ANSWER = "answer"
     DROP_L10N = "drop-l10n"
     ACKNOWLEDGE = "acknowledge"
+    WAIT = "wait"
     CHERRY_PICK = "cherry-pick"
     LATER = "later"
 
@@ -59,12 +61,15 @@ class Later:
     """A window to come that has room.
 
     Attributes:
+        numbers: those of its policy, with the slots that are left.
         freezes: those that stop it.
+        taken: minutes from its start that its queue takes up.
     """
 
     window: Window
     numbers: Numbers
     freezes: tuple[Freeze, ...] = ()
+    taken: int = 0
 
 
 def ways_into_queue(
@@ -135,6 +140,7 @@ class _Search:
         if self.keeping and all(one.level is Level.SHOULD for one in self.keeping):
             yield self._acknowledged(self.keeping)
         if self.rules & {*_LACKING, _UNDONE}:
+            yield from self._awaited()
             yield from self._picked()
 
     def _start_in(self, given: PlanInput) -> datetime | None:
@@ -185,6 +191,26 @@ class _Search:
         taking = replace(self.own, approved=True, acknowledged=self.own.acknowledged | {*rules})
         deed = f"have a reviewer take on {' and '.join(rules)}"
         return WayKind.ACKNOWLEDGE, deed, self._with(self.given, taking)
+
+    def _awaited(self) -> Iterator[tuple[WayKind, str, PlanInput]]:
+        """Do nothing but wait: the train moves before the window, if it does as scheduled."""
+        start = self.given.window.start
+        by_then = self.given.production.at(start)
+        moved = self._moved(by_then)
+        if moved and start > self.given.now:
+            yield (
+                WayKind.WAIT,
+                f"wait for the train: {moved} before it starts, if all goes as planned",
+                replace(self.given, production=by_then, changes=self._as_cut_by(start)),
+            )
+
+    def _moved(self, by_then: Production) -> str:
+        """Return in words which groups are served by another version then."""
+        return " and ".join(
+            f"{group} is on {version}"
+            for group, version in sorted(by_then.live.items())
+            if self.given.production.live.get(group) != version
+        )
 
     def _picked(self) -> Iterator[tuple[WayKind, str, PlanInput]]:
         """Cherry-pick what a branch lacks to it, and book that in the same window."""
@@ -240,12 +266,8 @@ class _Search:
         for one in later:
             start = one.window.start
             production = self.given.production.at(start)
-            moved = [
-                f"{group} is on {version}"
-                for group, version in sorted(production.live.items())
-                if self.given.production.live.get(group) != version
-            ]
-            by_then = f": {' and '.join(moved)} by then" if moved else ""
+            moved = self._moved(production)
+            by_then = f": {moved} by then" if moved else ""
             yield (
                 WayKind.LATER,
                 f"book it for {start:%a} {start.day} {start:%b %H:%M} UTC{by_then}",
@@ -257,6 +279,7 @@ class _Search:
                     changes=self._as_cut_by(start),
                     production=production,
                     backports=backports,
+                    gone=one.taken,
                 ),
             )
 
