@@ -52,11 +52,16 @@ def _is_unprotected(user: User, roles: frozenset[Role]) -> bool:
 
 
 def names_of(user: User) -> frozenset[str]:
-    """Return the other names that a person is known by: theirs, and those of their main account."""
-    known = OtherName.objects.filter(
-        Q(user=user) | Q(user__other_names__name__iexact=user.username)
-    ).values_list("name", "user__username")
-    return frozenset(name for pair in known for name in pair) - {user.username}
+    """Return the other names that a person is known by, and those of whoever bears one of them."""
+    names, new = {user.username}, {user.username}
+    while new:
+        theirs = Q(user__username__in=new)
+        for name in new:
+            theirs |= Q(name__iexact=name)
+        known = OtherName.objects.filter(theirs).values_list("name", "user__username")
+        new = {name for pair in known for name in pair} - names
+        names |= new
+    return frozenset(names) - {user.username}
 
 
 def is_same_person(one: User, other: User) -> bool:
@@ -75,15 +80,16 @@ def relations_to(
     The change, the requester and the editor of the backport have to be loaded, and who proposed
     the override.
     """
-    held = {
-        Relation.REQUESTER: backport.requester.username,
-        Relation.OWNER: backport.change.owner,
-        Relation.UPLOADER: backport.change.uploader,
+    held: dict[Relation, list[str]] = {
+        Relation.REQUESTER: [backport.requester.username],
+        Relation.OWNER: [backport.change.owner],
+        Relation.UPLOADER: [backport.change.uploader],
+        Relation.PAST_REQUESTER: backport.asked_by,
     }
     if backport.edited_by is not None:
-        held[Relation.EDITOR] = backport.edited_by.username
+        held[Relation.EDITOR] = [backport.edited_by.username]
     if override is not None:
-        held[Relation.OVERRIDER] = override.proposed_by.username
+        held[Relation.OVERRIDER] = [override.proposed_by.username]
     return relations_of(actor, held)
 
 

@@ -313,7 +313,8 @@ def _check_status(response: httpx.Response) -> None:
         sentence = f"Gerrit answered with status {status}."
         if status == httpx.codes.TOO_MANY_REQUESTS or status >= _SERVER_ERRORS:
             raise Unreachable(sentence)  # too busy: asking on would make it worse
-        raise AdapterError(sentence, retryable=False)
+        # Not what it says of a change it does not know: something stands between us, and will go.
+        raise AdapterError(sentence, retryable=status != httpx.codes.NOT_FOUND)
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise untrusted("it is compressed, which was not asked for")
 

@@ -293,8 +293,8 @@ SUBMITTED_TOGETHER: TypeAdapter[SubmittedTogether] = TypeAdapter(SubmittedTogeth
 
 
 def untrusted(what: str) -> AdapterError:
-    """Return the error for an answer that cannot be believed."""
-    return AdapterError(f"Gerrit's answer cannot be used: {what}.", retryable=False)
+    """Return the error for an answer that cannot be believed; the next one perhaps can."""
+    return AdapterError(f"Gerrit's answer cannot be used: {what}.", retryable=True)
 
 
 def read(body: bytes, shape: TypeAdapter[Shape]) -> Shape:

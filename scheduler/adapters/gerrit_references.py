@@ -30,7 +30,12 @@ _ONE = re.compile(
 )
 _SECRET = re.compile(r"//[^/\s]*@")
 _PRINTABLE = re.compile(r"[!-~]*", re.ASCII)
-_AFTER_NUMBER = r"(?:/[0-9]+(?:\.\.[0-9]+)?(?:/.*)?|/)?"
+_AFTER_NUMBER = r"(?:/[0-9]+(?:\.\.[0-9]+)?(?:/.*)?|/comments?/.*|/)?"
+# What Gerrit itself writes: a change with its patch set, and a search with where its page begins.
+_WITH_PATCH_SET = re.compile(r"(?<![\w,;/|:])([1-9][0-9]{3,8}),[0-9]{1,3}(?![\w,;/])", re.ASCII)
+_OFFSET = re.compile(r",n,z(?![\w])", re.ASCII)
+_BRACKETED = re.compile(r"\A<([^<>]*)>\Z")  # as mails have addresses
+_BLANKS = " \t\r\n\u00a0\u200b\u2060\ufeff"
 _WAYS = tuple(
     re.compile(pattern, re.ASCII)
     for pattern in (
@@ -59,9 +64,10 @@ def references_of(pasted: str, public_url: str) -> tuple[str, ...]:
     """
     if len(pasted) > _LONGEST_LIST:
         raise Unreadable("That is too long to be a list of changes.")
+    pasted = _OFFSET.sub("", _WITH_PATCH_SET.sub(r"\1", pasted))
     names = _ONE.findall(pasted)
     if len(names) < 2:  # noqa: PLR2004 no list
-        return (reference_of(pasted.strip(" \t\r\n,;"), public_url),)
+        return (reference_of(pasted.strip(f"{_BLANKS},;"), public_url),)
     found = dict.fromkeys(_one_of(name, public_url) for name in names)
     if len(found) > MOST_REFERENCES:
         raise Unreadable(f"These are {len(found)} changes: name {MOST_REFERENCES} at once at most.")
@@ -92,7 +98,7 @@ def reference_of(pasted: str, public_url: str) -> str:
     Raises:
         Unreadable: it names no change of this review system; the text says why.
     """
-    text = pasted.strip(" \t\r\n")
+    text = _BRACKETED.sub(r"\1", pasted.strip(_BLANKS))
     if not text:
         raise Unreadable("Paste the number, the Change-Id or the address of a change.")
     if len(text) > _LONGEST:
@@ -168,7 +174,8 @@ def _check_authority(scheme: str, authority: str, own_scheme: str, own: str) -> 
         raise Unreadable("The address carries a user name or password: paste it without.")
     if scheme not in {own_scheme, "http"}:  # it is only read: what is asked is our own address
         raise Unreadable(f"Only {own_scheme}:// addresses of {host} are read.")
-    if authority == own:
+    usual = {"https": ":443", "http": ":80"}.get(scheme, "")
+    if authority in {own, f"{host}{usual}"} and (":" not in own or authority == own):
         return
     if re.fullmatch(re.escape(host) + r":[0-9]*", authority):
         raise Unreadable(f"The address names another port of {host}: paste it as {host} shows it.")

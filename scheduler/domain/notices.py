@@ -23,6 +23,7 @@ class Circle(Enum):
     QUEUE_REQUESTERS = (Why.OWN, "you requested something that is in its queue")
     WINDOW_REQUESTERS = (Why.OWN, "you requested something that is booked in it")
     LOST_APPROVER = (Why.OWN, "your approval became void")
+    ALONG = (Why.OWN, "you requested something that needs it")
     TOOK_ON = (Why.OWN, "you took on what a rule objected")
     OVERRIDERS = (Why.OWN, "you proposed or confirmed the override")
     ACCOUNT = (Why.OWN, "it is about your account")
@@ -46,6 +47,7 @@ _OF_BACKPORT = (Circle.REQUESTER, Circle.WATCHERS)
 _LEAVES_QUEUE = (
     Circle.REQUESTER,
     Circle.LOST_APPROVER,
+    Circle.ALONG,
     Circle.WATCHERS,
     Circle.LOCKED_DEPLOYERS,
 )
@@ -65,6 +67,7 @@ CIRCLES: Mapping[str, tuple[Circle, ...]] = {
     "backport.veto": (
         Circle.REQUESTER,
         Circle.LOST_APPROVER,
+        Circle.ALONG,
         Circle.WATCHERS,
         Circle.DEPLOYERS,
     ),

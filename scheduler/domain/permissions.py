@@ -4,7 +4,7 @@ Sources: `reference/trust.md` A3 and B-2: nobody decides on work that they own, 
 requested, through whichever door they come.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -44,6 +44,7 @@ class Relation(StrEnum):
     OWNER = "owner"
     UPLOADER = "uploader"
     EDITOR = "editor"
+    PAST_REQUESTER = "past-requester"
     OVERRIDER = "overrider"
 
 
@@ -124,7 +125,7 @@ _ALL_ROLES = frozenset(Role)
 _REVIEWING = frozenset({Role.REVIEWER, Role.RELEASE_ENGINEER})
 _DEPLOYING = frozenset({Role.DEPLOYER, Role.RELEASE_ENGINEER})
 _REQUESTING = frozenset({Relation.REQUESTER})
-_OWN_WORK = frozenset({Relation.REQUESTER, Relation.OWNER, Relation.UPLOADER, Relation.EDITOR})
+_OWN_WORK = frozenset(Relation) - {Relation.OVERRIDER}
 _BEFORE_START = OPEN - {Status.DEPLOYING}
 
 
@@ -213,19 +214,22 @@ _OWN = {
     Relation.OWNER: "you own the change",
     Relation.UPLOADER: "you uploaded its current patch set",
     Relation.EDITOR: "you were the last to change what is said about it",
+    Relation.PAST_REQUESTER: "you had asked for it yourself",
     Relation.OVERRIDER: "you proposed the override",
 }
 
 
-def relations_of(actor: Actor, held: Mapping[Relation, str]) -> frozenset[Relation]:
+def relations_of(actor: Actor, held: Mapping[Relation, Iterable[str]]) -> frozenset[Relation]:
     """Return what a person is to a backport, by whichever of their names.
 
     Args:
         actor: who.
-        held: who is what, by account name, whatever its case; an empty name is nobody.
+        held: who is what, by account names, whatever their case; an empty name is nobody.
     """
     names = {name.casefold() for name in (actor.username, *actor.names) if name}
-    return frozenset(relation for relation, name in held.items() if name.casefold() in names)
+    return frozenset(
+        relation for relation, some in held.items() if names & {name.casefold() for name in some}
+    )
 
 
 def may(

@@ -22,6 +22,7 @@ class Backport(models.Model):
 
     Attributes:
         edited_by: who last changed what is said about it; None while only its requester spoke.
+        asked_by: names of who requested it before, or booked it for its requester.
         present: whether somebody will be there to test it.
         tester: who that is; nick: where to ping them.
         marks: values of `backports.Mark`, sorted.
@@ -39,6 +40,7 @@ class Backport(models.Model):
     edited_by = models.ForeignKey(
         User, models.PROTECT, null=True, blank=True, related_name="edited_backports"
     )
+    asked_by = models.JSONField(default=list, blank=True)
     status = models.CharField(
         max_length=12, choices=choices_of(Status), default=Status.SUBMITTED.value, db_index=True
     )

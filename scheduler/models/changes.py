@@ -16,6 +16,7 @@ class Change(models.Model):
 
     Attributes:
         fetched_at: when the review system last told about it; None if it never did.
+        submittable: whether the review system would merge it as it is; None if it did not say.
         submitted_together: numbers that the review system would submit with it, sorted.
         parent: number of the change below it in its relation chain.
         included_in: branches that contain it, sorted.
@@ -44,6 +45,7 @@ class Change(models.Model):
     files = models.JSONField(default=list, blank=True)
     diff = models.TextField(blank=True)
     submitted_together = models.JSONField(default=list, blank=True)
+    submittable = models.BooleanField(null=True, blank=True)
     patch_set = models.PositiveIntegerField(default=0)
     sha = models.CharField(max_length=64, blank=True)
     fetched_at = models.DateTimeField(null=True, blank=True)

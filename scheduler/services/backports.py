@@ -31,6 +31,8 @@ _EMPTY_WORDS = frozenset(
     | {"nothing", "nowhere", "occur", "of", "particular", "problem", "problems", "really", "risk"}
     | {"risks", "should", "special", "that", "there", "think", "unlikely", "very", "applicable"}
     | {"keine", "keines", "kein", "nichts", "nirgends", "aucun", "aucune", "rien", "ninguno"}
+    | {"at", "all", "whatsoever", "impact", "impacts", "nope", "nil", "zero", "0", "null", "side"}
+    | {"effect", "effects", "real", "major", "see", "found", "was", "were", "has", "have", "so"}
     | {"anything", "anywhere", "dont", "know", "about", "to", "my", "knowledge", "in", "this"}
 )
 
@@ -299,7 +301,10 @@ def hand_over_backport(*, backport: Backport, by: User, to: User, fingerprint: s
     now = timezone.now()
     before = backport.requester
     backport.apply(Action.HAND_OVER)
-    Backport.objects.filter(pk=backport.pk).update(requester=to, edited_by=before)
+    asked_by = sorted({*backport.asked_by, before.username})
+    Backport.objects.filter(pk=backport.pk).update(
+        requester=to, edited_by=before, asked_by=asked_by
+    )
     read_again(backport)
     record(
         kind="backport.hand-over",
@@ -309,14 +314,17 @@ def hand_over_backport(*, backport: Backport, by: User, to: User, fingerprint: s
         payload={"from": before.username, "to": to.username},
         at=now,
     )
-    _end_what_they_decided(backport, now)
+    end_what_they_decided(backport, now, why="the approver is its requester now")
     replan_window(window=backport.window, now=now)
     read_again(backport)
     return backport
 
 
-def _end_what_they_decided(backport: Backport, at: datetime) -> None:
-    """End what people decided about a backport that is their own now."""
+def end_what_they_decided(backport: Backport, at: datetime, *, why: str) -> None:
+    """End what people decided about a backport that is their own now; `why` it is, for the log.
+
+    Whoever calls this holds its window.
+    """
 
     def is_theirs(person: User | None) -> bool:
         return person is not None and bool(relations_to(actor_of(person), backport))
@@ -334,7 +342,7 @@ def _end_what_they_decided(backport: Backport, at: datetime) -> None:
             actor=None,
             window=backport.window,
             backport=backport,
-            payload={"why": "the approver is its requester now"},
+            payload={"why": why},
             at=at,
         )
     acknowledged = backport.acknowledgements.filter(ended_at__isnull=True).select_related("by")
@@ -364,6 +372,8 @@ def watch_backport(*, backport: Backport, by: User, watching: bool) -> None:
     """
     require(actor_of(by), Act.WATCH)
     if watching:
+        if not backport.is_open:
+            raise Refused("This backport is over: nothing more happens to it.")
         Watch.objects.get_or_create(backport=backport, user=by)
     else:
         Watch.objects.filter(backport=backport, user=by).delete()

@@ -36,6 +36,7 @@ _FACTS = (
     "files",
     "diff",
     "submitted_together",
+    "submittable",
     "patch_set",
     "sha",
 )
@@ -179,6 +180,7 @@ def _row(fetched: FetchedChange, at: datetime) -> Change:
         files=[file_document(file) for file in change.files],
         diff=change.diff,
         submitted_together=list(fetched.submitted_together),
+        submittable=fetched.submittable,
         patch_set=fetched.patch_set,
         sha=fetched.sha,
         fetched_at=at,

@@ -5,16 +5,21 @@ a mail gives as its reason has to be true of what it tells. Whether they want it
 account and role still let them do something about it, is judged when it is handed on.
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 
 from django.db.models import Q
 
 from scheduler.actors import actor_of, relations_to
+from scheduler.adapters.plan_document import parse
 from scheduler.domain.lifecycle import TRANSITIONS
 from scheduler.domain.notices import Circle, Why, circles_of
 from scheduler.domain.permissions import EMERGENCY_ROLES, PERMITS, Act, may
-from scheduler.models import Acknowledgement, Backport, Event, Override, User
+from scheduler.domain.planning.needing import needing
+from scheduler.models import Acknowledgement, Backport, Event, Override, Plan, User
 from scheduler.services.histories import LOCK, MOVE_ON, MOVES, SUBMIT, UNLOCK
+
+_PLANS_LOOKED_AT = 2  # what left the queue with an event is in the one before
 
 # What ends an approval, if there is one; and what ends a question to the requester.
 _VOIDING = (
@@ -48,6 +53,24 @@ def concerned_by(event: Event) -> dict[User, Why]:
     Args:
         event: its actor and window may have to be loaded.
     """
+    if event.kind == "backport.end-lifting":
+        before = _told_of_the_cause(event)
+        return {one: why for one, why in _concerned_by(event).items() if one not in before}
+    return _concerned_by(event)
+
+
+def _told_of_the_cause(event: Event) -> set[User]:
+    """Return who hears of what ended something, or did it: they need not hear of its end too."""
+    causes = Event.objects.filter(backport=event.backport_id, at=event.at, seq__lt=event.seq + 5)
+    told: set[User] = set()
+    for cause in causes.exclude(kind=event.kind).select_related("actor", "window"):
+        told.update(_concerned_by(cause))
+        if cause.actor is not None:
+            told.add(cause.actor)
+    return told
+
+
+def _concerned_by(event: Event) -> dict[User, Why]:
     told: dict[str, tuple[User, Why]] = {}
     theirs = event.actor.email.casefold() if event.actor else ""
     for circle in circles_of(event.kind, locked=_is_locked(event)):
@@ -216,6 +239,21 @@ def _window_requesters(event: Event) -> Iterable[User]:
     return [backport.requester for backport in _booked_then(event, event.payload.get("booked"))]
 
 
+def _along(event: Event) -> Iterable[User]:
+    """Return who requested what needs the backport, or goes with it, and was in the same queue."""
+    if event.backport is None or event.window_id is None:
+        return []
+    number = event.backport.change.number
+    plans = Plan.objects.filter(window=event.window_id, made_at__lte=event.at).order_by("-version")
+    for plan in plans[:_PLANS_LOOKED_AT]:
+        queued = {one for step in plan.result["queue"] for one in step["changes"]}
+        if number in queued:
+            given = parse(json.dumps(plan.document))
+            others = sorted(needing(given, number) & queued)
+            return [backport.requester for backport in _booked_then(event, others)]
+    return []
+
+
 def _stranded_requesters(event: Event) -> Iterable[User]:
     """Return who requested what a freeze stops, as the event names it."""
     return [backport.requester for backport in _booked_then(event, event.payload.get("stranded"))]
@@ -254,6 +292,7 @@ _PEOPLE: Mapping[Circle, Callable[[Event], Iterable[User]]] = {
     Circle.PAIR_REQUESTERS: _pair_requesters,
     Circle.QUEUE_REQUESTERS: _queue_requesters,
     Circle.WINDOW_REQUESTERS: _window_requesters,
+    Circle.ALONG: _along,
     Circle.STRANDED_REQUESTERS: _stranded_requesters,
     Circle.SERIES_DEPLOYERS: _series_deployers,
     Circle.EMERGENCY: _emergency,

@@ -28,6 +28,7 @@ _HASHED = (
 )
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _text = json.encoder.encode_basestring_ascii
+BEFORE_ALL = -1  # a number that no event may have, as none has 0
 _PAGE = 1_000  # events read at once: no query is long, and no cursor stays open
 
 _Row = tuple[str, int, str, str, int | None, int | None, int | None, object, datetime | None, str]
@@ -162,7 +163,10 @@ def read_log(*, exported: Sequence[Head] = ()) -> tuple[Head, Break | None]:
     Returns:
         The last event that is fine, and what is wrong after it; None if nothing is.
     """
-    top = Event.objects.aggregate(top=Max("seq"))["top"] or 0
+    try:
+        top = Event.objects.aggregate(top=Max("seq"))["top"] or 0
+    except ValueError as error:  # SQLite stores anything anywhere
+        return EMPTY, Break(0, f"An event was put in under a number that is none: {error}.")
     stored = EventHead.objects.filter(id=1).first()
     head = Head(stored.seq, stored.hash) if stored else EMPTY
     told = {kept.seq: kept.hash for kept in (EMPTY, *exported)}
@@ -224,10 +228,15 @@ def _break_at_end(last: Head, head: Head, exported: int) -> Break | None:
     return None
 
 
+def is_number(seq: object) -> bool:
+    """Return whether the number of an event is one."""
+    return type(seq) is int
+
+
 def _rows(until: int) -> Iterator[_Row | Break]:
     """Yield the columns of each event in order; a Break where one cannot even be read."""
     columns = Event.objects.order_by("seq").values_list(*_HASHED, "hash")
-    after = 0
+    after = BEFORE_ALL
     while True:
         page = columns.filter(seq__gt=after, seq__lte=until)
         try:
@@ -235,7 +244,11 @@ def _rows(until: int) -> Iterator[_Row | Break]:
         except ValueError:  # a time that is none, which SQLite stores like any text
             yield from _rows_one_by_one(after, until)
             return
-        yield from rows
+        for row in rows:
+            if not is_number(row[1]):  # SQLite stores anything anywhere
+                yield Break(0, f"An event was put in as number {row[1]!r}, which is none.")
+                return
+            yield row
         if len(rows) < _PAGE:
             return
         after = rows[-1][1]

@@ -2,11 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import NamedTuple
 
-from django.db.models import Count, Value
-from django.db.models.functions import Concat
+from django.db.models import Count
 
 from scheduler.domain.errors import IllegalTransition
 from scheduler.domain.lifecycle import Action, Status, status_after
@@ -24,6 +23,7 @@ from scheduler.models import (
     WindowSeries,
 )
 from scheduler.models.reviews import Decision
+from scheduler.services.events import is_number
 
 _PAGE = 2_000  # events read at once
 
@@ -61,6 +61,8 @@ def wrong_statuses() -> Iterator[str]:
         for move in page:
             replay.take(move)
         after = page[-1].seq
+        if not is_number(after):
+            break  # reading the log itself says what is wrong with it
     yield from replay.impossible
     requesters = _requesters()
     rows = Backport.objects.order_by("pk").values_list("pk", "status", "requester__username")
@@ -199,28 +201,41 @@ def _difference(
 
 
 def _reviews() -> Counter[_Key]:
-    kind = Concat(Value("backport."), "decision")
-    rows = Review.objects.annotate(kind=kind).values_list("reviewer", "kind", "backport")
-    return Counter(rows.iterator())
+    columns = ("reviewer", "decision", "reason", "backport")
+    return Counter(
+        (by, _worded(f"backport.{decision}", reason), backport)
+        for by, decision, reason, backport in Review.objects.values_list(*columns).iterator()
+    )
 
 
 def _reviews_logged() -> Counter[_Key]:
     kinds = [f"backport.{decision}" for decision in Decision.values]
-    rows = Event.objects.filter(kind__in=kinds).values_list("actor", "kind", "backport")
-    return Counter(rows.iterator())
+    rows = Event.objects.filter(kind__in=kinds).values_list("actor", "kind", "payload", "backport")
+    return Counter(
+        (by, _worded(kind, payload.get("reason")), backport)
+        for by, kind, payload, backport in rows.iterator()
+    )
+
+
+def _worded(what: str, reason: object) -> str:
+    return f"{what}, {reason!r}" if reason else what
 
 
 def _taken_on() -> Counter[_Key]:
-    return Counter(Acknowledgement.objects.values_list("by", "rule", "backport").iterator())
+    rows = Acknowledgement.objects.values_list("by", "rule", "reason", "backport")
+    return Counter(
+        (by, _worded(rule, reason), backport) for by, rule, reason, backport in rows.iterator()
+    )
 
 
 def _taken_on_logged() -> Counter[_Key]:
     found: Counter[_Key] = Counter()
     for kind, name in (("backport.approve", "acknowledged"), ("backport.acknowledge", "rules")):
         events = Event.objects.filter(kind=kind, **{f"payload__{name}__0__isnull": False})
-        rows = events.values_list("actor", "backport", f"payload__{name}")
-        for by, backport, rules in rows.iterator():
-            found.update((by, str(rule), backport) for rule in rules or ())
+        for by, backport, payload in events.values_list("actor", "backport", "payload").iterator():
+            reason = payload.get("reason")
+            rules = payload.get(name) or ()
+            found.update((by, _worded(str(rule), reason), backport) for rule in rules)
     return found
 
 
@@ -245,11 +260,13 @@ def _said(first: object, then: object, kind: object, only_first: object, reason:
 
 def _overrides() -> Counter[_Key]:
     found: Counter[_Key] = Counter()
-    columns = ("pk", "rule", "backport", "proposed_by", "confirmed_by")
-    for pk, rule, backport, proposer, confirmer in Override.objects.values_list(*columns):
-        found[proposer, f"backport.propose-override {pk} of {rule}", backport] += 1
+    columns = ("pk", "rule", "reason", "backport", "proposed_by", "confirmed_by")
+    rows = Override.objects.values_list(*columns)
+    for pk, rule, reason, backport, proposer, confirmer in rows:
+        about = _worded(f"{pk} of {rule}", reason)
+        found[proposer, f"backport.propose-override {about}", backport] += 1
         if confirmer is not None:
-            found[confirmer, f"backport.confirm-override {pk} of {rule}", backport] += 1
+            found[confirmer, f"backport.confirm-override {about}", backport] += 1
     return found
 
 
@@ -258,8 +275,8 @@ def _overrides_logged() -> Counter[_Key]:
     kinds = ["backport.propose-override", "backport.confirm-override"]
     events = Event.objects.filter(kind__in=kinds)
     for by, kind, backport, payload in events.values_list("actor", "kind", "backport", "payload"):
-        about = f"{kind} {payload.get('override')} of {payload.get('rule')}"
-        found[by, about, backport] += 1
+        which = f"{payload.get('override')} of {payload.get('rule')}"
+        found[by, f"{kind} {_worded(which, payload.get('reason'))}", backport] += 1
     return found
 
 
@@ -289,7 +306,8 @@ def _moved() -> Counter[_Key]:
 
 
 def _moved_logged() -> Counter[_Key]:
-    events = Event.objects.filter(kind__in=["train.promote", "train.roll-back", "train.import"])
+    kinds = ["train.promote", "train.roll-back", "train.import", "train.retire"]
+    events = Event.objects.filter(kind__in=kinds)
     rows = events.values_list("actor", "payload", "at")
     return Counter(
         (by, _move_of(payload.get("group"), payload.get("version"), at), None)
@@ -348,3 +366,38 @@ def overrides_ended_only_in_the_log() -> Iterator[str]:
     for override in counting.order_by("pk"):
         seq = by_override[override.pk]
         yield f"Override {override.pk} was ended by event {seq} and counts all the same."
+
+
+# What ends something that was taken on, or takes its place.
+_ENDS_LIFTING = (
+    "backport.end-lifting",
+    "backport.end-override",
+    "backport.propose-override",
+    "backport.acknowledge",
+    "backport.approve",
+)
+
+
+def wrong_ends_of_lifting() -> Iterator[str]:
+    """Yield each rule taken on that ended without an event, or counts though one ended it."""
+    events = Event.objects.filter(kind__in=_ENDS_LIFTING).order_by("seq")
+    moments: set[tuple[int | None, datetime]] = set()
+    ended: dict[tuple[int | None, str], datetime] = {}
+    for kind, backport, at, payload in events.values_list("kind", "backport", "at", "payload"):
+        moments.add((backport, at))
+        if kind == "backport.end-lifting":
+            ended |= {(backport, str(rule)): at for rule in payload.get("rules", ())}
+    taken_on = (
+        ("Acknowledgement", Acknowledgement.objects.values_list(*_LIFTING, "made_at")),
+        ("Override", Override.objects.values_list(*_LIFTING, "proposed_at")),
+    )
+    for what, rows in taken_on:
+        for pk, backport, rule, ended_at, begun in rows.order_by("pk"):
+            last = ended.get((backport, rule))
+            if ended_at is None and last is not None and last > begun:
+                yield f"{what} {pk} of {rule} was ended by an event and counts all the same."
+            if ended_at is not None and (backport, ended_at) not in moments:
+                yield f"{what} {pk} of {rule} has ended, and no event says so."
+
+
+_LIFTING = ("pk", "backport", "rule", "ended_at")

@@ -1,5 +1,6 @@
 """Taking a request in: what somebody pasted, what is known about it, and booking all of it."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from django.db import transaction
 from scheduler.adapters.cleaning import visible_line
 from scheduler.adapters.gerrit_references import Stated, stated_in
 from scheduler.adapters.ports import AdapterError, FetchedChange, ReviewSystem, preference
-from scheduler.adapters.registry import review_system
+from scheduler.adapters.registry import PAGE_SECONDS, review_system
 from scheduler.domain.changes import Change as Known
 from scheduler.domain.changes import ChangeStatus
 from scheduler.models import Backport, Change, User, Window
@@ -22,6 +23,7 @@ from scheduler.services.changes import expect_change, siblings_in, store_changes
 from scheduler.services.drafts import drop_draft
 
 ASKED_AT_ONCE = 5
+SHORTEST_LOOK = 0.05  # seconds: the last of many that are asked about
 REMEMBERED_FOR = timedelta(seconds=30)  # a form asks again and again while somebody is typing
 
 
@@ -101,10 +103,12 @@ def look_up(
     Raises:
         Unreadable: something in the list names no change.
     """
-    asked = system or review_system()
-    references = asked.references_of(pasted)
+    references = (system or review_system()).references_of(pasted)
+    until = time.monotonic() + PAGE_SECONDS  # for all of them: somebody waits
 
     def tell(reference: str) -> _Told:
+        left = max(until - time.monotonic(), SHORTEST_LOOK)
+        asked = system or review_system(seconds=left)
         return _told(asked, reference, now, just_looking=just_looking)
 
     with ThreadPoolExecutor(min(len(references), ASKED_AT_ONCE)) as pool:
@@ -119,9 +123,21 @@ def look_up(
 
 def _compared(one: Named, stated: Stated | None) -> Named:
     """Return a change with what an address says of it compared with what is known."""
-    if stated is None:
-        return one
-    return replace(one, contradictions=tuple(_contradictions(one, stated)))
+    told = [*_namesakes(one), *(_contradictions(one, stated) if stated is not None else ())]
+    return replace(one, contradictions=tuple(told))
+
+
+def _namesakes(one: Named) -> Iterator[str]:
+    """Yield that a Change-Id names changes of other projects too, of which only one was taken."""
+    if one.change is None or one.reference.isdecimal():
+        return
+    others = {other for other in one.related if other.key == one.change.key}
+    for other in sorted(others, key=lambda other: other.number):
+        if other.project != one.change.project:
+            yield (
+                f"{one.reference} names {other.number} of {other.project} too; this is "
+                f"{one.change.number} of {one.change.project}."
+            )
 
 
 def _contradictions(one: Named, stated: Stated) -> Iterator[str]:

@@ -195,6 +195,7 @@ def states_without_events(_now: datetime) -> Iterator[str]:
         histories.wrong_locks(),
         histories.wrong_decisions(),
         histories.overrides_ended_only_in_the_log(),
+        histories.wrong_ends_of_lifting(),
         histories.wrong_ends_of_windows(),
         histories.wrong_times_of_windows(),
         histories.wrong_series(),

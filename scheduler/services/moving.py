@@ -242,6 +242,7 @@ def _book(ended: Backport, by: User, window: Window, at: datetime) -> Backport |
                 window=window,
                 requester=ended.requester,
                 edited_by=ended.edited_by,
+                asked_by=sorted({*ended.asked_by, by.username} - {ended.requester.username}),
                 submitted_at=at,
                 **{name: getattr(ended, name) for name in ANSWERS},
             )

@@ -10,15 +10,18 @@ from dataclasses import asdict, dataclass
 from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import Group
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from scheduler import actors
 from scheduler.actors import actor_of, names_of, roles_of
 from scheduler.domain.errors import NotPermitted, OutOfDate, Refused
 from scheduler.domain.permissions import Act, Role, require
-from scheduler.models import OtherName, User
+from scheduler.models import Backport, OtherName, User, Window
+from scheduler.queries import OPEN_STATUSES
+from scheduler.services.backports import end_what_they_decided
 from scheduler.services.events import record
+from scheduler.services.plans import replan_window, take_turn
 
 LONGEST_NAME = 150
 
@@ -184,7 +187,8 @@ def reset_second_factor(*, person: User, by: User) -> None:
 def add_other_name(*, person: User, by: User, name: str) -> OtherName:
     """Note that an account here, or a name in the review system, is this person's too.
 
-    From then on they are related to everything that the name is. One event is logged.
+    From then on they are related to everything that the name is, and what they decided about that
+    ends. One event is logged, and one for each approval that becomes void.
 
     Raises:
         NotPermitted: not a release engineer, or it is about themself.
@@ -201,8 +205,30 @@ def add_other_name(*, person: User, by: User, name: str) -> OtherName:
     if taken is not None:
         raise Refused(f"{taken.user.username} is known by that name already.")
     other = OtherName.objects.create(user=person, name=name)
+    _end_what_is_their_own(person)
     _record("add-name", person, by, {"name": name})
     return other
+
+
+def _end_what_is_their_own(person: User) -> None:
+    """End what somebody decided, by any of their names, about what is their own by now."""
+    theirs = User.objects.filter(username__in={person.username, *names_of(person)})
+    decided = (
+        Q(reviews__reviewer__in=theirs, reviews__voided_at__isnull=True)
+        | Q(acknowledgements__by__in=theirs, acknowledgements__ended_at__isnull=True)
+        | Q(overrides__proposed_by__in=theirs, overrides__ended_at__isnull=True)
+        | Q(overrides__confirmed_by__in=theirs, overrides__ended_at__isnull=True)
+    )
+    rows = Backport.objects.filter(decided, status__in=OPEN_STATUSES).distinct()
+    windows = Window.objects.filter(backports__in=rows).distinct().order_by("pk")
+    for window in windows:
+        take_turn(window)
+    now = timezone.now()
+    loaded = rows.select_related("change", "window", "requester", "edited_by")
+    for backport in loaded.order_by("pk"):
+        end_what_they_decided(backport, now, why="its approver is known to be its requester too")
+    for window in windows:
+        replan_window(window=window, now=now)
 
 
 @transaction.atomic

@@ -91,7 +91,7 @@ def approve_backport(
     backport.apply(Action.APPROVE, approved_content=content)
     _acknowledge(backport, reviewer, objecting.values(), content, reason, shown.at)
     told = {"acknowledged": sorted(acknowledged), "content": shown.told_content(backport)}
-    _write(backport, reviewer, Decision.APPROVE, reason, content=content, told=told)
+    _write(backport, reviewer, Decision.APPROVE, reason, shown.at, content=content, told=told)
     return _replanned(backport, shown.at, shown.given)
 
 
@@ -373,7 +373,7 @@ def _decide(
     now = timezone.now()
     backport.apply(action, approved_content="")
     void_approval(backport, now)
-    _write(backport, by, decision, reason)
+    _write(backport, by, decision, reason, now)
     if decision is Decision.SEND_TO_TRAIN:
         note_ride(backport=backport, now=now)
     if not backport.is_open:
@@ -395,6 +395,8 @@ def _shown(backport: Backport, fingerprint: str) -> _Shown:
     """
     if not backport.change.is_known:
         raise Refused("Gerrit has not told about this change yet; nobody can have seen it.")
+    if not backport.is_open:
+        raise OutOfDate("This backport is over; read it again.")
     now = timezone.now()
     given, planned = planned_now(backport.window, now)
     if fingerprint_of(backport, given, planned) != fingerprint:
@@ -472,11 +474,11 @@ def _write(  # noqa: PLR0913 - what a review row is made of
     by: User,
     decision: Decision,
     reason: str,
+    at: datetime,
     *,
     content: str = "",
     told: Mapping[str, object] | None = None,
 ) -> None:
-    at = timezone.now()
     Review.objects.create(
         backport=backport,
         reviewer=by,

@@ -251,7 +251,10 @@ def retire_group(*, group: str, by: User, reason: str, state: str | None = None)
     )
     Promotion.objects.filter(group=group, done_at__isnull=True).delete()
     record(
-        kind="train.retire", actor=by, payload={"group": group, "reason": reason.strip()}, at=now
+        kind="train.retire",
+        actor=by,
+        payload={"group": group, "version": last.version.name, "reason": reason.strip()},
+        at=now,
     )
     _follow(now)
     return move

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -64,10 +65,19 @@ def answered_before(request: PageRequest) -> str:
     return led_to(user=request.user, key=_key_of(request), request_hash=_hash_of(request))
 
 
+def parts_of(address: str) -> SplitResult:
+    """Return the parts of an address that a browser sent; none of one that cannot be read."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
+
+
 def local_address(request: HttpRequest, wanted: str, *, otherwise: str) -> str:
     """Return where somebody wants to go next if that is an address of ours, else another one."""
     # What does not begin with a slash is no address to `redirect`, but perhaps the name of a view.
-    ours = wanted.startswith("/") and len(wanted) <= LONGEST_ADDRESS
+    ours = parts_of(wanted).path.startswith("/") and len(wanted) <= LONGEST_ADDRESS
+    ours = ours and wanted.startswith("/")
     ours = ours and url_has_allowed_host_and_scheme(
         wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
@@ -92,12 +102,10 @@ def page(
 
 def _key_of(request: HttpRequest) -> str:
     """Return the key that a form was shown with; "" if what came is none."""
-    key = request.POST.get("key", "")
     try:
-        UUID(key)
+        return str(UUID(request.POST.get("key", "")))
     except ValueError:
         return ""
-    return key
 
 
 def _hash_of(request: HttpRequest) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.conf import settings
@@ -20,7 +20,7 @@ from scheduler.services.bulk import Outcome, Tick, approve_each, outcomes_of
 from scheduler.services.fingerprints import digest
 from scheduler.views.files import DiffSummary, diff_summary_of
 from scheduler.views.filters import chosen_in, facets_of, narrowed
-from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, local_address, page
+from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, local_address, page, parts_of
 from scheduler.views.inbox_rows import rows_for
 from scheduler.views.reviewing import Reviewing, reviewing_of
 from scheduler.views.waiting import Waiting, waiting_for
@@ -173,7 +173,7 @@ def _query(request: PageRequest) -> QueryDict:
     """Return what the address narrows by; a form that htmx sent has that of its page."""
     if request.GET or request.method != "POST" or not request.htmx:
         return request.GET
-    return QueryDict(urlsplit(request.htmx.current_url or "").query)
+    return QueryDict(parts_of(request.htmx.current_url or "").query)
 
 
 def _address(query: Mapping[str, str]) -> str:

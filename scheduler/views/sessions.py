@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
@@ -16,7 +15,7 @@ from scheduler.domain.errors import Refused
 from scheduler.models import Draft, User
 from scheduler.services.drafts import save_draft
 from scheduler.views.errors import FORBIDDEN, error_page
-from scheduler.views.http import local_address
+from scheduler.views.http import local_address, parts_of
 
 _TYPIST = "typist"
 _KEEPING = frozenset({"backport-new", "draft-save"})  # whose forms carry `typist_token`
@@ -54,7 +53,7 @@ class SignInRequiredMiddleware(LoginRequiredMiddleware):
         if answer is None:
             return None
         if request.headers.get("HX-Request") == "true":
-            shown = urlsplit(request.headers.get("HX-Current-URL", "")).path or "/"
+            shown = parts_of(request.headers.get("HX-Current-URL", "")).path or "/"
             return HttpResponse(status=204, headers={"HX-Redirect": _sign_in(shown)})
         if request.method not in {"GET", "HEAD"}:
             return HttpResponseRedirect(_after_too_late(request))
@@ -88,7 +87,7 @@ def _after_too_late(request: HttpRequest) -> str:
     draft = _kept(request)
     if draft is not None:
         return _sign_in(f"{reverse('backport-new')}?draft={draft.pk}", ended="kept")
-    came_from = urlsplit(request.headers.get("Referer", ""))
+    came_from = parts_of(request.headers.get("Referer", ""))
     ours = came_from.netloc == request.get_host()
     page = f"{came_from.path}?{came_from.query}".rstrip("?") if ours else "/"
     return _sign_in(local_address(request, page, otherwise="/"), ended="lost")

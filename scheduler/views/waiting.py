@@ -291,8 +291,8 @@ def _length(time: timedelta) -> str:
 
 
 def _review(case: _Case) -> Iterator[Reason]:
-    """What others ask for, and this person may approve."""
-    if not case.may(Act.APPROVE) or not case.backport.change.is_known:
+    """What others ask for, and this person may approve; and the answer to what they asked."""
+    if not case.backport.change.is_known or not (case.may(Act.APPROVE) or case.may(Act.ASK)):
         return
     mine = [one for one in case.reviews if case.is_me(one.reviewer.username)]
     last = mine[-1] if mine else None
@@ -301,6 +301,8 @@ def _review(case: _Case) -> Iterator[Reason]:
         if answer is not None:
             yield answer
             return
+    if not case.may(Act.APPROVE):
+        return
     if last is not None and last.decision == Decision.APPROVE.value and last.voided_at:
         yield case.because(Why.VOIDED, _void(last, case.backport.change.patch_set), last.voided_at)
         return

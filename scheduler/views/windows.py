@@ -1,7 +1,7 @@
 """A window: its queue, production after every step, what went elsewhere, the lock, the exports."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -23,6 +23,7 @@ from scheduler.domain.production import Production
 from scheduler.forms import MoveWindowForm, ReasonForm
 from scheduler.models import Change, Plan, Window
 from scheduler.queries import (
+    is_confirmed_emergency,
     names_trusted_with,
     newest_plan,
     planned_now,
@@ -40,6 +41,7 @@ from scheduler.views.ways import ways_in
 from scheduler.views.window_parts import window_parts
 
 PAGE = "scheduler/windows/detail.html"
+SAME_TIME = timedelta(minutes=5)  # what Gerrit said within it counts as said at once
 _LEFT_THE_QUEUE = "Since the lock it lost its approval or left the window."
 
 
@@ -78,10 +80,11 @@ def show(
         "slot_boxes": [slot < shown.slots for slot in range(numbers.max_patches)],
         "sentence": _sentence(window, shown, len(unchecked)),
         "unchecked": unchecked,
+        **_told_by_gerrit(shown),
         "is_over": is_over,
         "polls": not is_over,
         "why_not_book": refusal_to_book(by=request.user, window=window),
-        "may_lock": bool(shown.steps) and not is_over and may(actor, Act.LOCK_WINDOW),
+        "may_lock": _can_be_locked(window, shown, now) and may(actor, Act.LOCK_WINDOW),
         "may_unlock": may(actor, Act.UNLOCK_WINDOW),
         "may_answer": may(actor, Act.ANSWER_QUESTION),
         "reviewers": names_trusted_with(Act.ANSWER_QUESTION) if shown.questions else (),
@@ -92,6 +95,24 @@ def show(
     if move_form is not None:
         context["move_form"] = move_form
     return page(request, PAGE, context, partial="window", refusal=refusal)
+
+
+def _can_be_locked(window: Window, shown: PlanPage, now: datetime) -> bool:
+    """Return whether a queue stands ready: what keeps it from that is told on the page."""
+    waits = bool(shown.questions) or (window.is_emergency and not is_confirmed_emergency(window))
+    return bool(shown.steps) and not waits and not window.is_over(now)
+
+
+def _told_by_gerrit(shown: PlanPage) -> dict[str, object]:
+    """Return when Gerrit last told about what is booked, and of what it told longest ago."""
+    told = sorted(filter(None, (one.change.fetched_at for one in shown.backports.values())))
+    if not told:
+        return {}
+    return {
+        "told_at": told[-1],
+        "told_first": told[0],
+        "told_apart": told[-1] - told[0] > SAME_TIME,
+    }
 
 
 def plan_page(

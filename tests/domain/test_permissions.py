@@ -68,7 +68,7 @@ STATUSES = {
     "Q": Status.QUEUED,
     "G": Status.DEPLOYING,
 }
-OWN = {"requester", "owner", "uploader", "editor"}
+OWN = {"requester", "owner", "uploader", "editor", "past-requester"}
 BARRED: dict[str, set[str]] = {"-": set(), "own": OWN, "own+overrider": {*OWN, "overrider"}}
 
 
@@ -138,16 +138,21 @@ def test_a_refusal_says_why() -> None:
 
 
 def test_relations_are_read_from_every_name_that_is_known() -> None:
-    who = {Relation.REQUESTER: "ada", Relation.OWNER: "Ada-L", Relation.UPLOADER: "rae"}
+    who = {
+        Relation.REQUESTER: ["ada"],
+        Relation.OWNER: ["Ada-L"],
+        Relation.UPLOADER: ["rae"],
+        Relation.PAST_REQUESTER: ["bob", "Rae"],
+    }
 
     def held(username: str, *names: str) -> set[str]:
         return set(relations_of(Actor(username, names=frozenset(names)), who))
 
     assert held("ada") == {"requester"}
     assert held("ada", "ada-l") == {"requester", "owner"}
-    assert held("rae", "sam") == {"uploader"}
+    assert held("rae", "sam") == {"uploader", "past-requester"}
     assert held("sam") == set()
-    assert relations_of(Actor(""), {Relation.OWNER: ""}) == frozenset()
+    assert relations_of(Actor(""), {Relation.OWNER: [""]}) == frozenset()
 
 
 def test_the_table_has_a_row_for_every_act() -> None:

@@ -64,6 +64,7 @@ def sql(*statements: str) -> None:
         if connection.vendor == "sqlite":
             cursor.execute("DROP TRIGGER IF EXISTS scheduler_event_no_update")
             cursor.execute("DROP TRIGGER IF EXISTS scheduler_event_no_delete")
+            cursor.execute("DROP TRIGGER IF EXISTS scheduler_event_no_replace")
             cursor.execute("PRAGMA ignore_check_constraints = ON")
         else:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -533,10 +534,36 @@ def test_each_broken_invariant_is_found(busy: Backport, subtests: pytest.Subtest
 
 def test_an_override_ended_in_the_log_alone_is_found(busy: Backport, rae: User) -> None:
     override = override_of(busy, rae, None)
-    record(kind="backport.end-override", actor=rae, payload={"override": override.pk})
+    event = record(
+        kind="backport.end-override",
+        actor=rae,
+        backport=override.backport,
+        payload={"override": override.pk},
+    )
     assert any("and counts all the same" in one for one in broken("I5"))
-    Override.objects.update(ended_at=timezone.now())
+    Override.objects.update(ended_at=event.at)
     assert broken("I5") == []
+
+
+def test_what_was_taken_on_and_ended_without_an_event_is_found(busy: Backport, rae: User) -> None:
+    override = override_of(busy, rae, None)
+    Override.objects.update(ended_at=timezone.now())
+    assert any("has ended, and no event says so" in one for one in broken("I5"))
+    event = record(
+        kind="backport.end-lifting",
+        actor=None,
+        backport=override.backport,
+        payload={"rules": [override.rule]},
+    )
+    Override.objects.update(ended_at=event.at)
+    assert broken("I5") == []
+    Override.objects.update(ended_at=None)
+    assert any("was ended by an event and counts" in one for one in broken("I5"))
+
+
+def test_another_reason_than_the_one_that_was_given_is_found(busy: Backport) -> None:
+    Review.objects.filter(decision="approve").update(reason="It was urgent.")
+    assert any("1 more than events" in one for one in broken("I5"))
 
 
 @pytest.mark.both_databases

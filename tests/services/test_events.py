@@ -7,6 +7,7 @@ from scheduler.domain.errors import Refused
 from scheduler.models import Backport, Event, EventHead, IdempotencyKey, User
 from scheduler.models.events import AppendOnly
 from scheduler.services.events import first_break, record
+from scheduler.services.histories import wrong_statuses
 from scheduler.services.idempotency import KeyReused, once
 from tests.factories import approve
 
@@ -27,12 +28,19 @@ def test_the_chain_verifies(log: list[Event], backport: Backport, rae: User) -> 
     assert [event.seq for event in Event.objects.all()] == [1, 2, 3, 4, 5, 6, 7]
 
 
+FIRST_OF_ALL = (
+    "INSERT INTO scheduler_event (seq, kind, actor_name, payload, previous_hash, hash, at) "
+    "VALUES (0, 'note', '', '{}', '', 'x', '2026-01-01')"
+)
+
+
 def forge(sql: str) -> None:
     """Alter the log as somebody could who owns the database: without its triggers."""
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute("DROP TRIGGER scheduler_event_no_update")
             cursor.execute("DROP TRIGGER scheduler_event_no_delete")
+            cursor.execute("DROP TRIGGER scheduler_event_no_replace")
         else:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             cursor.execute("ALTER TABLE scheduler_event DISABLE TRIGGER USER")
@@ -51,6 +59,7 @@ def forge(sql: str) -> None:
         ("DELETE FROM scheduler_event WHERE seq = 2", 2),
         ("DELETE FROM scheduler_event WHERE seq = 5", 5),
         ("UPDATE scheduler_event SET seq = 9 WHERE seq = 4", 4),
+        (FIRST_OF_ALL, 1),
     ],
 )
 def test_every_forgery_is_found(log: list[Event], sql: str, found: int) -> None:
@@ -70,6 +79,27 @@ def test_the_database_refuses_to_alter_the_log(log: list[Event], sql: str) -> No
         connection.cursor() as cursor,
     ):
         cursor.execute(sql)
+    assert first_break() is None
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="Only SQLite stores anything anywhere.")
+@pytest.mark.parametrize("number", ["2.5", "'abc'"])
+def test_a_number_that_is_none_is_found(log: list[Event], number: str) -> None:
+    forge(f"UPDATE scheduler_event SET seq = {number} WHERE seq = 3")  # noqa: S608 - ours
+    assert first_break() is not None
+    list(wrong_statuses())  # comes to its end
+
+
+@pytest.mark.both_databases
+def test_the_database_refuses_to_replace_or_empty_the_log(log: list[Event]) -> None:
+    refused = "INSERT OR REPLACE INTO scheduler_event SELECT * FROM scheduler_event LIMIT 1"
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            refused = "TRUNCATE scheduler_event CASCADE"
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute("ALTER TABLE scheduler_event ENABLE TRIGGER scheduler_event_no_truncate")
+        with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+            cursor.execute(refused)
     assert first_break() is None
 
 
