@@ -95,6 +95,7 @@ def reviews_of(backports: list[Backport], people: dict[str, User]) -> Iterator[R
                 reviewer=people["rae"],
                 requester=people["ada"],
                 decision=decision,
+                reason=REASON,
                 patch_set=1,
                 made_at=START,
                 voided_at=START,

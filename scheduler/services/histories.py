@@ -210,10 +210,10 @@ def _reviews() -> Counter[_Key]:
 
 def _reviews_logged() -> Counter[_Key]:
     kinds = [f"backport.{decision}" for decision in Decision.values]
-    rows = Event.objects.filter(kind__in=kinds).values_list("actor", "kind", "payload", "backport")
+    columns = ("actor", "kind", "payload__reason", "backport")
+    rows = Event.objects.filter(kind__in=kinds).values_list(*columns)
     return Counter(
-        (by, _worded(kind, payload.get("reason")), backport)
-        for by, kind, payload, backport in rows.iterator()
+        (by, _worded(kind, reason), backport) for by, kind, reason, backport in rows.iterator()
     )
 
 
@@ -380,24 +380,23 @@ _ENDS_LIFTING = (
 
 def wrong_ends_of_lifting() -> Iterator[str]:
     """Yield each rule taken on that ended without an event, or counts though one ended it."""
-    events = Event.objects.filter(kind__in=_ENDS_LIFTING).order_by("seq")
-    moments: set[tuple[int | None, datetime]] = set()
     ended: dict[tuple[int | None, str], datetime] = {}
-    for kind, backport, at, payload in events.values_list("kind", "backport", "at", "payload"):
-        moments.add((backport, at))
-        if kind == "backport.end-lifting":
-            ended |= {(backport, str(rule)): at for rule in payload.get("rules", ())}
+    events = Event.objects.filter(kind="backport.end-lifting").order_by("seq")
+    for backport, at, rules in events.values_list("backport", "at", "payload__rules"):
+        ended |= {(backport, str(rule)): at for rule in rules or ()}
     taken_on = (
-        ("Acknowledgement", Acknowledgement.objects.values_list(*_LIFTING, "made_at")),
-        ("Override", Override.objects.values_list(*_LIFTING, "proposed_at")),
+        ("Acknowledgement", Acknowledgement.objects, "made_at"),
+        ("Override", Override.objects, "proposed_at"),
     )
-    for what, rows in taken_on:
-        for pk, backport, rule, ended_at, begun in rows.order_by("pk"):
+    for what, manager, begun in taken_on:
+        over = manager.filter(ended_at__isnull=False).values("backport")
+        told = Event.objects.filter(kind__in=_ENDS_LIFTING, backport__in=over)
+        moments = set(told.values_list("backport", "at").iterator())
+        for pk, backport, rule, ended_at, since in manager.order_by("pk").values_list(
+            "pk", "backport", "rule", "ended_at", begun
+        ):
             last = ended.get((backport, rule))
-            if ended_at is None and last is not None and last > begun:
+            if ended_at is None and last is not None and last > since:
                 yield f"{what} {pk} of {rule} was ended by an event and counts all the same."
             if ended_at is not None and (backport, ended_at) not in moments:
                 yield f"{what} {pk} of {rule} has ended, and no event says so."
-
-
-_LIFTING = ("pk", "backport", "rule", "ended_at")

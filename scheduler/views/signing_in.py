@@ -2,6 +2,7 @@
 
 import ipaddress
 import logging
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ from scheduler.services.limits import Limit, TooManyAttempts, attempt, give_back
 from scheduler.views.errors import TOO_MANY, error_page
 
 RECENT = 5 * 60  # seconds for which nobody asks again whether it is you
+KNOWN_BROWSER = "swat_known"
+_KNOWN_FOR = 180 * 24 * 60 * 60  # seconds
+_ENTERED = "swat.entered"
 _SIGNED_IN_AT = "signed_in_at"
 _IPV6_HOUSEHOLD = 64  # bits of an address that one customer of a provider may choose among
 _LONGEST_NAME = 150
@@ -34,9 +38,13 @@ logger = logging.getLogger(__name__)
 
 
 def enter(request: HttpRequest, user: User) -> None:
-    """Sign somebody in: a new session key, and the time, so that we know how long ago it was."""
+    """Sign somebody in: a new session key, and the time, so that we know how long ago it was.
+
+    `KnownBrowserMiddleware` lets the browser know them from then on.
+    """
     login(request, user, backend=_DJANGO)
     request.session[_SIGNED_IN_AT] = int(time.time())
+    request.META[_ENTERED] = user
     logger.info("%r signed in from %s", user.get_username(), address_of(request))
 
 
@@ -107,10 +115,55 @@ def address_of(request: HttpRequest) -> str:
     return str(ipaddress.ip_network((int(parsed), _IPV6_HOUSEHOLD), strict=False))
 
 
+class KnownBrowserMiddleware:
+    """Leaves a signed mark in a browser in which somebody signed in.
+
+    Attempts with it count by themselves: whoever guesses at the account from the same address does
+    not keep the person out of the browser that they always use. The mark opens nothing.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Add the mark to the answer of a request in which somebody signed in."""
+        answer = self.get_response(request)
+        user = request.META.get(_ENTERED)
+        if isinstance(user, User):
+            answer.set_signed_cookie(
+                KNOWN_BROWSER,
+                f"{secrets.token_urlsafe(12)}:{_folded(user.get_username())}",
+                salt=KNOWN_BROWSER,
+                max_age=_KNOWN_FOR,
+                httponly=True,
+                samesite="Lax",
+                secure=settings.SESSION_COOKIE_SECURE,
+            )
+        return answer
+
+
+def _folded(account: str) -> str:
+    return normalize("NFKC", account).strip().casefold()[:_LONGEST_NAME]
+
+
+def _known_browser(request: HttpRequest, name: str) -> str:
+    """Return the mark of a browser in which this account signed in before; "" if there is none."""
+    mark = request.get_signed_cookie(
+        KNOWN_BROWSER, default="", salt=KNOWN_BROWSER, max_age=_KNOWN_FOR
+    )
+    browser, _, known = str(mark).partition(":")
+    return browser if known == name else ""
+
+
 def limits_for(request: HttpRequest, what: str, account: str) -> list[Limit]:
-    """Return what an attempt counts against: its address, and the account from that address."""
+    """Return what an attempt counts against: its address, and the account from that address.
+
+    In a browser in which the account signed in before, that browser alone.
+    """
     address = address_of(request)
-    name = normalize("NFKC", account).strip().casefold()[:_LONGEST_NAME]
+    name = _folded(account)
+    if browser := _known_browser(request, name):
+        return [Limit(f"{what} in {browser} as {name}", at_once=5, every=60)]
     return [
         Limit(f"{what} from {address}", at_once=20, every=30),
         Limit(f"{what} from {address} as {name}", at_once=5, every=60),

@@ -13,6 +13,7 @@ from django.test import Client, RequestFactory
 from scheduler.models import Event, User
 from scheduler.services.people import disable_person, enable_person
 from scheduler.views.signing_in import (
+    KNOWN_BROWSER,
     address_of,
     enter,
     just_signed_in,
@@ -144,6 +145,31 @@ def test_nobody_is_kept_out_by_guesses_from_elsewhere(client: Client) -> None:
     assert elsewhere.post("/sign-in", WRONG).status_code == 429
 
     assert client.post("/sign-in", RIGHT).status_code == 302
+
+
+def test_nobody_is_kept_out_of_their_own_browser(client: Client) -> None:
+    assert client.post("/sign-in", RIGHT).status_code == 302
+    assert client.cookies[KNOWN_BROWSER]["httponly"]
+    client.post("/sign-out")
+    beside = Client()  # of the same address
+    guess(beside)
+    for number in range(3):
+        guess(beside, username=f"somebody-{number}")
+    assert beside.post("/sign-in", RIGHT).status_code == 429
+
+    assert client.post("/sign-in", RIGHT).status_code == 302
+
+
+def test_a_known_browser_guesses_no_more_than_others(client: Client) -> None:
+    assert client.post("/sign-in", RIGHT).status_code == 302
+    client.post("/sign-out")
+    guess(client)
+    assert client.post("/sign-in", RIGHT).status_code == 429
+    # As somebody else it is a browser like any other.
+    assert client.post("/sign-in", {**WRONG, "username": "rae"}).status_code == 422
+    forged = Client()
+    forged.cookies[KNOWN_BROWSER] = "x:dev:forged"
+    guess(forged, username="sam")
 
 
 def test_one_address_guesses_at_few_accounts(client: Client) -> None:
