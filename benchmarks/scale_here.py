@@ -151,6 +151,7 @@ def changes_numbered(numbers: Sequence[int]) -> Iterator[Change]:
     for number in numbers:
         yield Change(
             number=number,
+            kind="config",
             project="operations/mediawiki-config",
             branch="master",
             change_id=f"I{number:040x}",

@@ -16,6 +16,8 @@ class Change(models.Model):
 
     Attributes:
         fetched_at: when the review system last told about it; None if it never did.
+        kind: what its project means for production; "" while nothing is known.
+        declares: whether its message names what it depends on.
         submittable: whether the review system would merge it as it is; None if it did not say.
         submitted_together: numbers that the review system would submit with it, sorted.
         parent: number of the change below it in its relation chain.
@@ -27,6 +29,8 @@ class Change(models.Model):
     """
 
     number = models.PositiveIntegerField(unique=True)
+    kind = models.CharField(max_length=6, choices=choices_of(domain.ProjectKind), blank=True)
+    declares = models.BooleanField(default=False)
     project = models.CharField(max_length=255, blank=True)
     branch = models.CharField(max_length=255, blank=True)
     change_id = models.CharField(max_length=41, blank=True, db_index=True)
@@ -55,6 +59,14 @@ class Change(models.Model):
     class Meta:
         ordering = ["number"]
         indexes = [
+            # What the board of the train looks at: a few of very many.
+            models.Index(name="change_of_branch", fields=["branch", "status", "-number"]),
+            models.Index(name="change_of_kind", fields=["kind", "status", "-number"]),
+            models.Index(
+                name="change_declares",
+                fields=["kind", "-number"],
+                condition=models.Q(declares=True),
+            ),
             # Every plan asks for what is merged and known not to be deployed: a few of all changes.
             models.Index(
                 name="change_not_deployed", fields=["status"], condition=models.Q(deployed=False)

@@ -20,6 +20,8 @@ from scheduler.services.train import follow_in
 logger = logging.getLogger(__name__)
 
 _FACTS = (
+    "kind",
+    "declares",
     "project",
     "branch",
     "change_id",
@@ -164,6 +166,8 @@ def _row(fetched: FetchedChange, at: datetime) -> Change:
     change = fetched.change
     return Change(
         number=change.number,
+        kind=change.kind.value,
+        declares=bool(change.depends_on),
         project=change.project,
         branch=change.branch,
         change_id=change.change_id,

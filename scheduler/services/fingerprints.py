@@ -81,6 +81,15 @@ def content_of(backport: Backport, given: PlanInput) -> str:
     return digest(_content(backport, change, given.statements))
 
 
+def patch_set_of(backport: Backport) -> str:
+    """Return the digest of what an acknowledgement is for: this patch set of the change.
+
+    What its requester says of it may change; what the rules say is compared word by word.
+    """
+    change = backport.change
+    return digest({"patch_set": change.patch_set, "sha": change.sha, "branch": change.branch})
+
+
 def told_content_of(
     backport: Backport, change: Change, statements: Iterable[Statement]
 ) -> dict[str, object]:

@@ -40,6 +40,7 @@ from scheduler.services.fingerprints import (
     content_of,
     digest,
     fingerprint_of,
+    patch_set_of,
     unchecked_fingerprint_of,
 )
 
@@ -133,14 +134,20 @@ def _void_outdated_approvals(backports: Sequence[Backport], given: PlanInput, at
 
 
 def _end_outdated_lifting(backports: Sequence[Backport], given: PlanInput, at: datetime) -> None:
-    """End what people took on about something else than what a backport is now."""
+    """End what people took on about something else than what a backport is now.
+
+    An acknowledgement is for a patch set, an override for all that is said about it too.
+    """
     for backport in backports:
         acknowledged, overridden = acknowledgements_of(backport), overrides_of(backport)
         if not acknowledged and not overridden:
             continue
-        content = content_of(backport, given)
-        taken_on: list[Acknowledgement | Override] = [*acknowledged, *overridden]
-        end_lifting(backport, [one for one in taken_on if one.content != content], at)
+        shown, content = patch_set_of(backport), content_of(backport, given)
+        outdated: list[Acknowledgement | Override] = [
+            *(one for one in acknowledged if one.content != shown),
+            *(one for one in overridden if one.content != content),
+        ]
+        end_lifting(backport, outdated, at)
         setattr(backport, "acknowledged", [one for one in acknowledged if not one.ended_at])  # noqa: B010 - what `open_backports` loaded
         setattr(backport, "overridden", [one for one in overridden if not one.ended_at])  # noqa: B010
 

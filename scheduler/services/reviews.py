@@ -20,7 +20,12 @@ from scheduler.models.reviews import SHORTEST_REASON, Decision
 from scheduler.queries import planned_now
 from scheduler.services.backports import read_again, require_current, take_as_shown
 from scheduler.services.events import record
-from scheduler.services.fingerprints import content_of, fingerprint_of, told_content_of
+from scheduler.services.fingerprints import (
+    content_of,
+    fingerprint_of,
+    patch_set_of,
+    told_content_of,
+)
 from scheduler.services.plans import end_all_lifting, replan_window, take_turn, void_approval
 from scheduler.services.train import note_ride
 
@@ -89,7 +94,7 @@ def approve_backport(
     _require_acknowledged(objecting, acknowledged, reason)
     content = shown.content(backport)
     backport.apply(Action.APPROVE, approved_content=content)
-    _acknowledge(backport, reviewer, objecting.values(), content, reason, shown.at)
+    _acknowledge(backport, reviewer, objecting.values(), reason, shown.at)
     told = {"acknowledged": sorted(acknowledged), "content": shown.told_content(backport)}
     _write(backport, reviewer, Decision.APPROVE, reason, shown.at, content=content, told=told)
     return _replanned(backport, shown.at, shown.given)
@@ -138,7 +143,7 @@ def acknowledge_findings(
     if not objecting:
         raise Refused("No rule asks to be acknowledged here.")
     _require_acknowledged(objecting, rules, reason)
-    _acknowledge(backport, by, objecting.values(), shown.content(backport), reason, shown.at)
+    _acknowledge(backport, by, objecting.values(), reason, shown.at)
     record(
         kind="backport.acknowledge",
         actor=by,
@@ -428,13 +433,8 @@ def _require_acknowledged(
         raise Refused(f"Say in {SHORTEST_ACKNOWLEDGEMENT} characters or more why this is taken on.")
 
 
-def _acknowledge(  # noqa: PLR0913, PLR0917 - what an acknowledgement is made of
-    backport: Backport,
-    by: User,
-    findings: Iterable[Finding],
-    content: str,
-    reason: str,
-    at: datetime,
+def _acknowledge(
+    backport: Backport, by: User, findings: Iterable[Finding], reason: str, at: datetime
 ) -> None:
     for found in findings:
         Acknowledgement.objects.filter(
@@ -444,7 +444,7 @@ def _acknowledge(  # noqa: PLR0913, PLR0917 - what an acknowledgement is made of
             backport=backport,
             rule=found.rule,
             digest=digest_of(found),
-            content=content,
+            content=patch_set_of(backport),
             by=by,
             requester=backport.requester,
             reason=reason.strip(),

@@ -41,6 +41,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         """Nobody makes an account by a form."""
         return False
 
+    def is_safe_url(self, url: str | None) -> bool:
+        """Return whether an address is one of ours; one that cannot be read is none."""
+        try:
+            return bool(super().is_safe_url(url))
+        except ValueError:
+            return False
+
     def get_client_ip(self, request: HttpRequest) -> str:
         """Return the address that attempts are counted by."""
         return address_of(request)

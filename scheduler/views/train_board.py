@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
 
 from scheduler.domain import train as domain
-from scheduler.domain.changes import CONFIG_PROJECT, ChangeSet, ChangeStatus, release_branch
+from scheduler.domain.changes import ChangeSet, ChangeStatus, ProjectKind, release_branch
 from scheduler.domain.checklist.gate import stopped_by_the_train
 from scheduler.domain.dependencies import Problem, conditions_broken
 from scheduler.domain.lifecycle import Status
@@ -299,15 +299,14 @@ class Board:
     def rides(self) -> Mapping[str, tuple[Change, ...]]:
         """What each version is the first to carry, of what was merged last and is known here."""
         merged = Change.objects.filter(
+            kind=ProjectKind.CODE.value,
             status=ChangeStatus.MERGED.value,
             branch__in=settings.MAIN_BRANCHES,
-            fetched_at__isnull=False,
         )
-        rows = merged.exclude(project=CONFIG_PROJECT).defer("diff")
-        newest = list(rows.order_by("-number")[:MERGED_LOOKED_AT])
+        newest = list(merged.defer("diff").order_by("-number")[:MERGED_LOOKED_AT])
         by_number = {row.number: row for row in newest}
         known = [row.to_domain(with_diff=False) for row in newest]
-        riding = domain.carried((one for one in known if one.is_code), self.versions, self.now)
+        riding = domain.carried(known, self.versions, self.now)
         return {
             name: tuple(by_number[number] for number in numbers) for name, numbers in riding.items()
         }
@@ -395,11 +394,9 @@ class Board:
         )
         said = Statement.objects.filter(superseded_at__isnull=True)
         merged = Change.objects.filter(
-            Q(message__icontains="depends-on")
-            | Exists(said.filter(Q(first=OuterRef("pk")) | Q(then=OuterRef("pk")))),
-            project=CONFIG_PROJECT,
+            Q(declares=True) | Q(pk__in=said.values("first")) | Q(pk__in=said.values("then")),
+            kind=ProjectKind.CONFIG.value,
             status=ChangeStatus.MERGED.value,
-            fetched_at__isnull=False,
         )
         rows = merged.filter(
             Q(deployed=True)

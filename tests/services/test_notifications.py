@@ -3,6 +3,7 @@
 import re
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from scheduler.domain.changes import ChangedFile
+from scheduler.domain.notices import Why
 from scheduler.domain.statements import OnlyFirst, StatementKind
 from scheduler.models import Backport, Delivery, Event, Notification, User, Watch, Window
 from scheduler.queries import newest_plan
@@ -25,6 +28,7 @@ from scheduler.services.backports import (
     withdraw_backport,
 )
 from scheduler.services.changes import expect_change, store_changes
+from scheduler.services.concern import reason_for
 from scheduler.services.events import record
 from scheduler.services.notifications import (
     LEASE,
@@ -34,6 +38,7 @@ from scheduler.services.notifications import (
     send_notifications,
 )
 from scheduler.services.reviews import (
+    acknowledge_findings,
     ask_requester,
     decline_backport,
     reply_to_question,
@@ -42,7 +47,15 @@ from scheduler.services.reviews import (
 )
 from scheduler.services.statements import answer_question
 from scheduler.services.windows import lock_window, unlock_window
-from tests.factories import answers, approve, fetched, make_backport, make_person, make_window
+from tests.factories import (
+    answers,
+    approve,
+    fetched,
+    fetched_fix,
+    make_backport,
+    make_person,
+    make_window,
+)
 
 Told = set[tuple[str, str]]
 
@@ -161,6 +174,52 @@ def test_an_amended_backport_is_told_to_who_approved_it(
     assert told_of_new() == {("rae", "own")}
     withdraw_backport(by=ada, **current(booked))  # type: ignore[arg-type]
     assert told_of_new() == set()
+
+
+def test_what_ends_along_with_it_is_no_second_mail(
+    window: Window, ada: User, rae: User, dev: User
+) -> None:
+    backport = make_backport(window, ada, *fetched_fix(2000, files=(ChangedFile("i18n/en.json"),)))
+    acknowledge_findings(
+        **current(backport),  # type: ignore[arg-type]
+        by=rae,
+        rules=frozenset({"l10n"}),
+        reason="The text is wrong for everybody.",
+    )
+    approve(backport, rae)
+    told_of_new()
+
+    fix, merged = fetched_fix(2000, files=(ChangedFile("i18n/en.json"),))
+    store_changes(fetched=[replace(fix, patch_set=2, sha="2" * 40), merged], at=timezone.now())
+
+    assert Event.objects.filter(kind="backport.end-lifting").count() == 1
+    deliver_events(at=timezone.now())
+    for who in (ada, rae):
+        mails = Notification.objects.filter(recipient=who, event__kind__in=ENDINGS)
+        assert [one.event.kind for one in mails] == ["backport.void-approval"]
+
+
+ENDINGS = ("backport.void-approval", "backport.end-lifting")
+
+
+def test_who_requested_what_needs_it_is_told_that_it_left_the_queue(
+    window: Window, ada: User, rae: User, dev: User
+) -> None:
+    first = make_backport(window, ada)
+    message = f"Then\n\nDepends-On: {first.change.change_id}\nChange-Id: I{1001:040x}"
+    then = make_backport(window, dev, fetched(1001, message=message))
+    for backport in (first, then):
+        approve(backport, rae)
+    told_of_new()
+
+    store_changes(fetched=[fetched(1000, patch_set=2)], at=timezone.now())
+
+    plan = newest_plan(window)
+    assert plan is not None
+    assert plan.result["queue"] == []
+    assert told_of_new() == {("ada", "own"), ("rae", "own"), ("dev", "own")}
+    event = Event.objects.get(kind="backport.void-approval")
+    assert reason_for(event, dev, Why.OWN) == "you requested something that needs it"
 
 
 def test_a_void_approval_is_told_to_requester_and_approver(booked: Backport, rae: User) -> None:

@@ -81,6 +81,23 @@ def confirm(override: Override, by: User) -> Override:
 # --- Acknowledging
 
 
+def test_an_acknowledgement_outlasts_answers_and_ends_with_the_patch_set(
+    l10n: Backport, window: Window, ada: User, rae: User
+) -> None:
+    take_on(l10n, rae, "l10n")
+    approve(l10n, rae)
+    fingerprint = again(l10n)
+    amend_backport(backport=l10n, by=ada, fingerprint=fingerprint, answers=answers(nick="ada_2"))
+    assert queue(window) == []
+    approve(l10n, rae)  # nothing is asked again that was taken on
+    assert queue(window) == [[2000]]
+
+    fix, merged = fetched_fix(2000, files=L10N)
+    store_changes(fetched=[replace(fix, patch_set=2, sha="2" * 40), merged], at=timezone.now())
+
+    assert not Acknowledgement.objects.filter(ended_at__isnull=True).exists()
+
+
 def test_an_acknowledgement_lifts_the_rule(l10n: Backport, window: Window, rae: User) -> None:
     take_on(l10n, rae, "l10n")
     approve(l10n, rae)

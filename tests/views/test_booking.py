@@ -1,5 +1,6 @@
 """Booking: what is shown while somebody types, and what is booked in one go."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from html import unescape
@@ -14,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from scheduler.models import Backport, Change, Draft, TrainVersion, User, Window
+from scheduler.services import intake
 from scheduler.services.changes import expect_change, refresh_open_windows
 from scheduler.services.intake import look_up
 from scheduler.views.sessions import typist_token
@@ -219,6 +221,33 @@ def test_a_change_that_gerrit_does_not_tell_about_is_booked_and_held(
     known = FakeReviewSystem([fetched(CONFIG)])
     refresh_open_windows(system=known, now=timezone.now())
     assert "waits for Gerrit" not in ada.get(f"/windows/{window.pk}").content.decode()
+
+
+@pytest.mark.parametrize("down", [{"html": True}, {"status": 302}, {"status": 403}])
+def test_whatever_stands_between_it_can_be_booked(
+    as_: As, window: Window, gerrit: DemoGerrit, down: dict[str, Any]
+) -> None:
+    for name, value in down.items():
+        setattr(gerrit, name, value)
+
+    assert as_("ada").post("/backports/new", sent(window, CONFIG)).status_code == 302
+
+    assert not Backport.objects.get().change.is_known
+
+
+@pytest.mark.django_db
+def test_all_of_a_list_share_the_time_of_one_page(
+    gerrit: DemoGerrit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "PAGE_SECONDS", 1.0)
+    gerrit.delay = 0.6
+
+    begun = time.monotonic()
+    named = look_up(" ".join(str(2000 + n) for n in range(20)), now=timezone.now())
+
+    assert time.monotonic() - begun < 3
+    assert len(named) == 20
+    assert all(one.can_be_booked for one in named[5:])
 
 
 def test_a_change_id_that_cannot_be_looked_up_is_refused_and_stays_in_the_form(

@@ -212,6 +212,32 @@ def test_what_does_not_exist_is_told(as_: As) -> None:
     assert "There is nothing here" in answer.content.decode()
 
 
+NO_ADDRESS = "http://["
+
+
+def test_an_address_that_is_none_harms_nothing(book: Book, as_: As) -> None:
+    htmx = {"HX-Request": "true", "HX-Current-URL": NO_ADDRESS}
+    nobody = Client()
+    assert nobody.get("/", headers=htmx).status_code == 204
+    assert nobody.post("/backports/new", headers={"Referer": NO_ADDRESS}).status_code == 302
+    backport = book(CIRRUS)
+    sent = {"fingerprint": backport.fingerprint, "key": str(uuid4()), "reason": "Not now."}
+    rae = as_("rae")
+    assert rae.post("/reviews/", {**sent, "backport": backport.pk}, headers=htmx).status_code < 500
+    declined = rae.post(f"/backports/{backport.pk}/decline", sent, headers=htmx)
+    assert declined.status_code < 400
+    assert rae.get("/sign-in/code?next=//[").status_code < 500
+
+
+def test_a_key_that_is_spelled_at_length_is_that_key(book: Book, as_: As) -> None:
+    backport = book(CIRRUS)
+    sent = {"fingerprint": backport.fingerprint, "key": "-" * 40 + str(uuid4())}
+
+    answer = as_("ada").post(f"/backports/{backport.pk}/withdraw", sent)
+
+    assert answer.status_code == 302
+
+
 def test_a_form_without_its_key_does_nothing(book: Book, as_: As) -> None:
     backport = book(CIRRUS)
 

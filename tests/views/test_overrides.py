@@ -11,7 +11,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from scheduler.domain.errors import OutOfDate
 from scheduler.models import Backport, Event, OtherName, Override, User, Window
+from scheduler.services.backports import withdraw_backport
 from scheduler.services.changes import store_changes
 from scheduler.services.reviews import confirm_override, propose_override
 from scheduler.views import signing_in
@@ -73,6 +75,30 @@ def override_by_two(backport: Backport, first: User, second: User) -> Override:
     )
     backport.refresh_from_db()
     return confirm_override(override=override, by=second, fingerprint=backport.fingerprint)
+
+
+def test_what_is_over_is_neither_taken_on_nor_overridden(
+    cast: dict[str, User], as_: As, window: Window
+) -> None:
+    backport = make_backport(window, cast["ada"])
+    backport.refresh_from_db()
+    sent = {"fingerprint": backport.fingerprint, "rules": "l10n", "rule": "frozen"}
+    rae = as_("rae")
+    withdraw_backport(
+        backport=backport, by=cast["ada"], fingerprint=backport.fingerprint, reason=""
+    )
+
+    said = {**sent, "key": str(uuid4()), "reason": "x" * 30}
+    answer = rae.post(f"/backports/{backport.pk}/acknowledge", said)
+    assert answer.status_code == 409
+    with pytest.raises(OutOfDate):
+        propose_override(
+            backport=backport,
+            by=cast["rae"],
+            fingerprint=sent["fingerprint"],
+            rule="frozen",
+            reason="x" * 30,
+        )
 
 
 def test_two_people_override_a_rule_and_the_requester_is_neither(
