@@ -254,6 +254,29 @@ def test_lines_of_free_text() -> None:
     ]
 
 
+def test_lines_with_a_time_that_is_no_span_are_told_and_end_the_window_above() -> None:
+    text = (
+        "== March 25, 2014 ==\n* 08:00-09:00 UTC: SWAT\n** gerrit:1\n* 4pm-5pm PDT: Other\n"
+        "** gerrit:2\n* 23:00 UTC: Third\n** at 12:30 UTC somebody said so\n"
+    )
+    page = read_page(text)
+
+    assert [one.number for one in page.found[0].entry.requests] == [1]
+    assert [(one.line, one.why.split(",")[0]) for one in page.unread] == [
+        (4, "It names a time"),
+        (5, "It names a change"),
+        (6, "It names a time"),
+    ]
+
+
+def test_how_a_title_looks_is_no_part_of_it() -> None:
+    struck = card(window="[[Backport windows|<s>UTC<nowiki/> late</s> <b>window</b>]]")
+    (found,) = read_page(struck).found
+    assert found.entry.title == "UTC late window"
+    (found,) = read_page(card().replace("{{Deployment", "{{Template:Deployment", 1)).found
+    assert found.entry.title == "Late"
+
+
 def card(**differing: str) -> str:
     given = {
         "when": "2026-12-01 13:00 SF",

@@ -82,6 +82,7 @@ def test_a_freeze_closes_and_two_confirmations_open(
         ("9999-12-31T23:59:59-14:00", "too far from the present"),
         ("2026-12-01T21:30:00+99:00", "`at` is no time"),
         ("\x00" * 9000, "`at` is no time"),
+        ("2026-12-01T21:30:00.0000000000000000000ZGARBAGE", "is no time"),
     ],
 )
 def test_a_time_that_is_none_is_told(client: Client, at: str, why: str) -> None:

@@ -71,6 +71,55 @@ def test_an_empty_train_is_told_too(client: Client) -> None:
     assert state(client)["live"] == {}
 
 
+@pytest.mark.parametrize(
+    ("address", "body", "status", "why"),
+    [
+        ("holds", {"version": "\ud800", "reason": "x"}, 400, "signs in it that are no text"),
+        ("holds", {"version": NEW, "reason": "a\x00b"}, 400, "signs in it that are no text"),
+        ("holds", f'{{"version": "{NEW}", "version": "{NEW}"}}', 400, "version stands there twice"),
+        *(
+            (
+                "versions",
+                {"version": "1.47.0-wmf.32", "promotions": {"group0": at}},
+                422,
+                "is too far from the present",
+            )
+            for at in (
+                "0001-01-01T00:00:00+14:00",
+                "9999-12-31T23:59:59-12:00",
+                "0001-01-01T00:00:00Z",
+            )
+        ),
+        ("versions", {"version": "1.47.0-wmf.32", "cut": "9999-12-31T23:00:00Z"}, 422, "too far"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused(  # noqa: PLR0913, PLR0917 - the whole case
+    send: Send,
+    versions: tuple[TrainVersion, TrainVersion],
+    address: str,
+    body: object,
+    status: int,
+    why: str,
+) -> None:
+    answer = send(address, body)
+
+    assert answer.status_code == status
+    assert why in answer.json()["error"]
+    assert not Event.objects.filter(kind__startswith="train.").exists()
+
+
+def test_a_group_is_retired(
+    client: Client, send: Send, versions: tuple[TrainVersion, TrainVersion]
+) -> None:
+    body = {"group": "group0", "reason": "It was renamed.", "state": state(client)["state"]}
+
+    assert send("retirements", body).json()["done"] == "retire"
+
+    assert "group0" not in state(client)["live"]
+    stale = send("retirements", body | {"group": "group1"})
+    assert stale.status_code == 409
+
+
 @pytest.mark.django_db
 def test_a_program_is_refused_in_json(client: Client) -> None:
     wrong, missing = client.post("/api/train"), client.get("/api/trains")

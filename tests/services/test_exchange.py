@@ -53,6 +53,18 @@ def test_what_is_new_is_made_once(rel: User) -> None:
         import_page(text=text, digest=again, by=rel, source="page.wiki")
 
 
+def test_two_windows_that_nobody_books_in_may_begin_at_once(rel: User) -> None:
+    both = [
+        card("2026-12-03 13:00 SF", f"[[Deployments|{title}]]") for title in ("Network", "Storage")
+    ]
+    text = "".join([*both, both[0]])
+
+    assert outcomes(text) == ["new", "new", "there already"]
+    digest = dry_run(text, now=NOW).digest
+    assert len(import_page(text=text, digest=digest, by=rel, source="page.wiki")) == 2
+    assert outcomes(text) == ["there already"] * 3
+
+
 def test_each_window_has_its_outcome() -> None:
     make_window(start=START - HOUR / 2, end=START + HOUR / 2)
     text = (

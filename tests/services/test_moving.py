@@ -1,15 +1,20 @@
 """Moving on and booking again: with everything that needs it, and nothing else."""
 
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
 
+from scheduler.domain.backports import Urgency
 from scheduler.domain.errors import IllegalTransition, NotPermitted, OutOfDate, Refused
 from scheduler.domain.lifecycle import Status
 from scheduler.domain.statements import OnlyFirst, StatementKind
+from scheduler.domain.windows import FreezeScope
 from scheduler.models import (
     Acknowledgement,
     Backport,
     Event,
+    Freeze,
     Notification,
     Review,
     User,
@@ -18,7 +23,7 @@ from scheduler.models import (
 )
 from scheduler.queries import newest_plan
 from scheduler.services.backports import withdraw_backport
-from scheduler.services.moving import book_again, move_on
+from scheduler.services.moving import book_again, move_on, next_window_with_room
 from scheduler.services.notifications import deliver_events
 from scheduler.services.statements import answer_question
 from scheduler.services.windows import LEFT_FOR, lock_window, miss_what_is_left, unlock_window
@@ -295,6 +300,24 @@ def test_what_was_missed_is_booked_again_with_what_needs_it(
     assert kinds()[before:] == ["backport.submit"] * 3
     assert {one.status for one in Backport.objects.filter(window=missed[0].window)} == {"missed"}
     assert wrongs() == []
+
+
+def test_the_next_window_has_room_for_a_patch_of_this_urgency(
+    window: Window, ada: User, rae: User
+) -> None:
+    short = make_window(in_hours=30)
+    Window.objects.filter(pk=short.pk).update(end=short.start + timedelta(minutes=30))
+    short.refresh_from_db()
+    for number in range(3):
+        approve(make_backport(short, ada, fetched(7000 + number)), rae)
+    urgent, free = make_window(in_hours=34), make_window(in_hours=38)
+    Freeze.objects.create(
+        starts=urgent.start, ends=urgent.end, scope=FreezeScope.NORMAL.value, reason="Holidays"
+    )
+    now = timezone.now()
+
+    assert next_window_with_room(after=window, now=now) == free
+    assert next_window_with_room(after=window, now=now, urgency=Urgency.HIGH) == urgent
 
 
 def test_it_is_booked_again_once(missed: list[Backport], later: Window, ada: User) -> None:

@@ -235,6 +235,8 @@ def test_what_was_typed_can_be_changed_after_it_was_shown(as_: As, cast: dict[st
         ({"ends_day": "2020-01-01"}, "It would end before it starts."),
         ({"reason": ""}, "This field is required."),
         ({"starts_day": "9999-12-31"}, "2100"),
+        ({"recurrence": "yearly", "ends_day": "2099-01-01"}, "takes no more than a year"),
+        ({"recurrence": "weekly", "ends_day": "2099-01-01"}, "takes no more than a week"),
         ({"zone": "Mars/Olympus"}, "There is no such time zone"),
     ],
 )
