@@ -103,6 +103,12 @@ def test_the_board_has_no_accessibility_findings(opened: Open, workflow: Backpor
     held = TrainVersion.objects.latest("position")
     hold_train(version=held, by=User.objects.get(username="rel"), reason="Logins fail: T4711")
     page = opened("rel")
-    for address in ("/train", f"/train/{held.pk}/resume", "/train/plan", "/train/import"):
+    for address in (
+        "/train",
+        f"/train/{held.pk}/resume",
+        f"/train/{held.pk}/retire?group=group0",
+        "/train/plan",
+        "/train/import",
+    ):
         page.goto(address)
         assert_accessible(page, address)

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from scheduler.domain.changes import ChangedFile
-from scheduler.models import Backport, Change, Event, OtherName, Review, User, Watch, Window
+from scheduler.models import Backport, Change, Event, OtherName, User, Watch, Window
 from scheduler.queries import newest_plan
 from scheduler.services.backports import submit_backport
 from scheduler.services.changes import expect_change, store_changes
@@ -21,6 +21,7 @@ from scheduler.services.events import record
 from scheduler.services.plans import replan_window
 from scheduler.services.windows import lock_window
 from tests.factories import answers, approve, fetched, fetched_fix, make_backport, make_window
+from tests.views.swaps import swap_between_page_and_form
 
 As = Callable[[str], Client]
 L10N = (ChangedFile("i18n/en.json", lines_inserted=4, lines_deleted=2),)
@@ -176,28 +177,10 @@ def test_a_page_that_the_clock_made_stale_can_be_read_again(
     assert send(rae, l10n, "approve", acknowledged="l10n", reason=WHY).status_code == 302
 
 
-def test_twenty_swaps_between_page_and_form_approve_nothing_unseen(
+def test_swaps_between_page_and_form_approve_nothing_unseen(
     cast: dict[str, User], as_: As, window: Window
 ) -> None:
-    rae = as_("rae")
-    backports = [make_backport(window, cast["ada"], fetched(5000 + n)) for n in range(20)]
-    sent = []
-    for one in backports:
-        fingerprint = form(one)["fingerprint"]
-        assert fingerprint in page_of(rae, one)
-        sent.append(fingerprint)
-
-    for number, (one, fingerprint) in enumerate(zip(backports, sent, strict=True)):
-        swapped = fetched(5000 + number, patch_set=2)
-        store_changes(fetched=[swapped], at=timezone.now())
-        answer = rae.post(
-            f"/backports/{one.pk}/approve", {"fingerprint": fingerprint, "key": str(uuid4())}
-        )
-        assert answer.status_code == 409
-        assert "patch set 2" in answer.content.decode()
-
-    assert not Review.objects.exists()
-    assert not Event.objects.filter(kind="backport.approve").exists()
+    swap_between_page_and_form(make_backport(window, cast["ada"]), as_("rae"), times=20)
 
 
 def test_a_double_click_decides_once(booked: Backport, as_: As) -> None:
