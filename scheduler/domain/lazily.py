@@ -1,7 +1,7 @@
 """A property that is worked out once, when it is first asked for."""
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar
 
 Owner = TypeVar("Owner")
 Value = TypeVar("Value")
@@ -20,12 +20,6 @@ class lazily(Generic[Owner, Value]):  # noqa: N801 - a decorator
         self.__doc__ = method.__doc__
         self._name = method.__name__
 
-    @overload
-    def __get__(self, instance: None, owner: type[Any]) -> "lazily[Owner, Value]": ...
-    @overload
-    def __get__(self, instance: Owner, owner: type[Any]) -> Value: ...
-    def __get__(self, instance: Owner | None, owner: type[Any]) -> "Value | lazily[Owner, Value]":
-        if instance is None:
-            return self
+    def __get__(self, instance: Owner, owner: type[Any]) -> Value:
         value = instance.__dict__[self._name] = self._method(instance)
         return value

@@ -126,6 +126,28 @@ def test_the_next_window_with_room_is_a_way() -> None:
     assert ways_into_queue(case, frozen)[1][0].starts == START + 4 * HOUR
 
 
+def test_where_the_train_moves_before_the_window_there_is_nothing_to_do_but_wait() -> None:
+    train = {
+        "checked_out": [LIVE, NEXT],
+        "live": {"group0": NEXT, "group1": LIVE},
+        "schedule": [{"version": NEXT, "promotions": {"group1": "2026-08-26T12:30:00Z"}}],
+    }
+    needed = {"n": 2, "on": "master", "status": "MERGED", "asked": False}
+    needed |= {"included_in": [f"wmf/{NEXT}"]}
+    config = {"n": 1, "in": "config", "needs": [2]}
+
+    found = way(config, needed, train=train, now="2026-08-26T12:00:00Z")
+
+    assert found is not None
+    assert (found.kind, found.starts) == (WayKind.WAIT, START)
+    assert found.deed == (
+        f"wait for the train: group1 is on {NEXT} before it starts, if all goes as planned"
+    )
+    too_late = way(config, needed, train=train, now="2026-08-26T13:00:00Z")
+    assert too_late is not None
+    assert too_late.kind is WayKind.CHERRY_PICK
+
+
 def test_a_later_window_has_the_room_that_its_queue_leaves() -> None:
     case = given({"n": 1, "asked": {"urgency": "low"}}, {"n": 2}, policy={"max_patches": 1})
     later = (Later(window(2), Numbers(max_patches=1), taken=50), Later(window(4), Numbers()))
