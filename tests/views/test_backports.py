@@ -1,7 +1,7 @@
 """Booking a backport, and its page."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from uuid import uuid4
 
 import pytest
@@ -16,7 +16,7 @@ from scheduler.services.events import record
 from scheduler.services.reviews import approve_backport
 from scheduler.services.statements import answer_question
 from swat.embedded.gerrit import DemoGerrit
-from tests.factories import answers
+from tests.factories import answers, fetched, make_backport
 from tests.views.conftest import ANSWERS, CIRRUS, DAY, EVENTS, Book, in_a_day
 
 As = Callable[[str], Client]
@@ -131,6 +131,19 @@ def test_the_page_shows_the_six_answers_and_the_open_question(book: Book, as_: A
     assert f"Do {CIRRUS} and {EVENTS} belong together?" in text
     assert "<title id=" in text
     assert 'href="/policy#train-arrives-first"' in text
+
+
+@pytest.mark.parametrize(
+    ("submittable", "said"),
+    [(True, "NEW, ready to be merged"), (False, "NEW, not ready to be merged"), (None, "NEW</dd>")],
+)
+def test_the_page_says_whether_gerrit_would_merge_it(
+    cast: dict[str, User], as_: As, window: Window, *, submittable: bool | None, said: str
+) -> None:
+    known = replace(fetched(1000), submittable=submittable)
+    backport = make_backport(window, cast["ada"], known)
+
+    assert f"<dd>{said}" in as_("sam").get(f"/backports/{backport.pk}").content.decode()
 
 
 def test_the_requester_withdraws_and_a_stranger_does_not(book: Book, as_: As) -> None:
