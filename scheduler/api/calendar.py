@@ -11,6 +11,7 @@ from scheduler.domain.opening import Opening, Planned, next_transition, opening_
 from scheduler.queries import freeze_rules, planned_between
 
 UNUSABLE = 400
+LONGEST_WINDOW = timedelta(days=1)
 LOOKED_AHEAD = timedelta(weeks=8)
 _YEARS = range(2000, 2101)
 _LONGEST = 40  # characters of a time
@@ -25,7 +26,8 @@ def state(request: HttpRequest) -> JsonResponse:
     except ValueError as problem:
         return JsonResponse({"error": str(problem)}, status=UNUSABLE)
     until = at + LOOKED_AHEAD
-    windows, freezes = planned_between(at, until), freeze_rules()
+    # What lay over the beginning of a window closes all of it, though it may be over by now.
+    windows, freezes = planned_between(at - LONGEST_WINDOW, until), freeze_rules()
     now = opening_at(at, windows, freezes)
     then = next_transition(now, windows, freezes, until)
     return JsonResponse(

@@ -23,7 +23,7 @@ _CHERRY_PICK = re.compile(r"\(cherry picked from commit [0-9a-f]{7,40}\)\s*\Z", 
 _DEPENDS_ON = "depends-on:"
 _DEPENDS_ON_ID = re.compile(r"(?i:I)[0-9A-Fa-f]{7,40}\Z")
 _DEPENDS_ON_URL = re.compile(
-    r"https?://[^\s/]+/(?:\S+/\+/|r/(?:#/)?(?:c/)?)(\d{1,9})(?:/\d+)?/?\Z", re.ASCII
+    r"https?://[^\s/,]+/(?:[^\s,]+/\+/|r/(?:#/)?(?:c/)?)(\d{1,9})(?:/\d+)?/?\Z", re.ASCII
 )
 _BUG = re.compile(
     r"^[ \t]*Bug:[ \t]*(T[1-9][0-9]{0,9}(?:[ \t]*,[ \t]*T[1-9][0-9]{0,9}){0,99})[ \t]*$",

@@ -39,6 +39,13 @@ class Planned:
     is_emergency: bool = False
     is_confirmed: bool = False
 
+    @property
+    def precedence(self) -> int:
+        """What it is among several at once: an emergency comes first, or last while it waits."""
+        if not self.is_emergency:
+            return 1
+        return 0 if self.is_confirmed else 2
+
     def is_under_way(self, moment: datetime) -> bool:
         """Return whether a moment lies in it."""
         return self.span.start <= moment < self.span.end
@@ -76,7 +83,7 @@ def opening_at(
     windows = tuple(windows)
     current = sorted(
         (window for window in windows if window.is_under_way(moment)),
-        key=lambda one: (one.is_skipped, not one.is_confirmed, one.span.start, one.id),
+        key=lambda one: (one.is_skipped, one.precedence, one.span.start, one.id),
     )
     bookable = next((window for window in current if window.kind.is_bookable), None)
     if bookable is not None:

@@ -315,6 +315,9 @@ def add_window(*, facts: WindowFacts, by: User) -> Window:
     now = timezone.now()
     if facts.is_emergency and not facts.reason.strip():
         raise Refused("Say what the emergency is; two people have to confirm it.")
+    span = domain.Window(facts.start, facts.start + timedelta(minutes=facts.minutes))
+    covered = _stopped_by(facts.kind.value, [span], now)
+    _take_windows(covered)
     take_calendar()
     window = _add(facts, now)
     record(
@@ -324,7 +327,19 @@ def add_window(*, facts: WindowFacts, by: User) -> Window:
         payload={"title": window.title, "emergency": window.is_emergency, "reason": window.reason},
         at=now,
     )
+    _replan(covered, now)
     return window
+
+
+def _stopped_by(kind: str, spans: Sequence[domain.Window], now: datetime) -> list[Window]:
+    """Return the coming windows with bookings that a no-deploy window stops, here or there."""
+    if kind != domain.WindowKind.NO_DEPLOY.value:
+        return []
+    return [
+        window
+        for window in _coming_bookable(now)
+        if any(one.start < window.end and window.start < one.end for one in spans)
+    ]
 
 
 def _add(facts: WindowFacts, now: datetime) -> Window:
@@ -402,13 +417,14 @@ def move_window(  # noqa: PLR0913 - where to, why, and what was seen
         Refused: it is locked, over or called off, no reason, or it would overlap another.
     """
     require(actor_of(by), Act.MANAGE_CALENDAR)
-    take_turn(window)
     now = timezone.now()
+    span = domain.Window(start, start + timedelta(minutes=minutes))
+    covered = _stopped_by(window.kind, [window.to_domain(), span], now)
+    _take_windows([window, *covered])
     _require_as_seen(window, seen)
     _require_movable(window, now, reason)
     _require_length(window.title, minutes)
     take_calendar()
-    span = domain.Window(start, start + timedelta(minutes=minutes))
     if span.end <= now:
         raise Refused("That time has passed.")
     if not window.is_emergency:
@@ -434,8 +450,7 @@ def move_window(  # noqa: PLR0913 - where to, why, and what was seen
         at=now,
     )
     window.refresh_from_db()
-    if window.is_bookable:
-        replan_window(window=window, now=now)
+    _replan([window, *covered], now)
     return window
 
 
@@ -461,8 +476,9 @@ def cancel_window(*, window: Window, by: User, reason: str, seen: int | None = N
         Refused: it is locked, over or called off, backports are booked in it, or no reason.
     """
     require(actor_of(by), Act.MANAGE_CALENDAR)
-    take_turn(window)
     now = timezone.now()
+    covered = _stopped_by(window.kind, [window.to_domain()], now)
+    _take_windows([window, *covered])
     _require_as_seen(window, seen)
     _require_movable(window, now, reason)
     if window.backports.filter(status__in=OPEN_STATUSES).exists():
@@ -472,6 +488,7 @@ def cancel_window(*, window: Window, by: User, reason: str, seen: int | None = N
     record(
         kind="window.cancel", actor=by, window=window, payload={"reason": reason.strip()}, at=now
     )
+    _replan(covered, now)
     window.refresh_from_db()
     return window
 

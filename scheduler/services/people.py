@@ -212,7 +212,10 @@ def add_other_name(*, person: User, by: User, name: str) -> OtherName:
 
 def _end_what_is_their_own(person: User) -> None:
     """End what somebody decided, by any of their names, about what is their own by now."""
-    theirs = User.objects.filter(username__in={person.username, *names_of(person)})
+    named = Q(pk=person.pk)
+    for name in names_of(person):
+        named |= Q(username__iexact=name)
+    theirs = User.objects.filter(named)
     decided = (
         Q(reviews__reviewer__in=theirs, reviews__voided_at__isnull=True)
         | Q(acknowledgements__by__in=theirs, acknowledgements__ended_at__isnull=True)

@@ -17,6 +17,7 @@ from scheduler.domain.policy.findings import Place
 from scheduler.domain.production import Production
 from scheduler.models import (
     Backport,
+    Event,
     EventHead,
     GroupMove,
     Plan,
@@ -85,7 +86,7 @@ def plan_version(*, facts: VersionFacts, by: User, state: str | None = None) -> 
     TrainVersion.objects.filter(pk=version.pk).update(cut_at=facts.cut)
     for group, at in facts.promotions.items():
         row, is_new = Promotion.objects.get_or_create(
-            version=version, group=group, defaults={"at": at}
+            version=version, group=group, defaults={"at": at, "sequence": _sequence()}
         )
         if not is_new and row.done_at is None and row.at != at:
             Promotion.objects.filter(pk=row.pk).update(at=at, sequence=F("sequence") + 1)
@@ -283,8 +284,18 @@ def _move(  # noqa: PLR0913, PLR0917 - what a move is made of
     if kind is not domain.MoveKind.ROLL_BACK and not _promotion(version.name, group).update(
         done_at=at, sequence=F("sequence") + 1
     ):
-        Promotion.objects.create(version=version, group=group, at=at, done_at=at)
+        Promotion.objects.create(
+            version=version, group=group, at=at, done_at=at, sequence=_sequence()
+        )
     return move, before
+
+
+def _sequence() -> int:
+    """Return what a new promotion begins with: more than one that was dropped before ever had.
+
+    Each event of the train raises a sequence by one at most.
+    """
+    return Event.objects.filter(kind__startswith="train.").count()
 
 
 def _promotion(version: str, group: str) -> QuerySet[Promotion]:

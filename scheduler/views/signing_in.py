@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.http import urlencode
 
 from scheduler.models import User
@@ -132,7 +133,7 @@ class KnownBrowserMiddleware:
         if isinstance(user, User):
             answer.set_signed_cookie(
                 KNOWN_BROWSER,
-                f"{secrets.token_urlsafe(12)}:{_folded(user.get_username())}",
+                f"{secrets.token_urlsafe(12)}:{_marked(_folded(user.get_username()))}",
                 salt=KNOWN_BROWSER,
                 max_age=_KNOWN_FOR,
                 httponly=True,
@@ -146,13 +147,18 @@ def _folded(account: str) -> str:
     return normalize("NFKC", account).strip().casefold()[:_LONGEST_NAME]
 
 
+def _marked(name: str) -> str:
+    """Return what of an account's name stands in the mark: headers hold few letters."""
+    return salted_hmac(KNOWN_BROWSER, name, algorithm="sha256").hexdigest()[:32]
+
+
 def _known_browser(request: HttpRequest, name: str) -> str:
     """Return the mark of a browser in which this account signed in before; "" if there is none."""
     mark = request.get_signed_cookie(
         KNOWN_BROWSER, default="", salt=KNOWN_BROWSER, max_age=_KNOWN_FOR
     )
     browser, _, known = str(mark).partition(":")
-    return browser if known == name else ""
+    return browser if constant_time_compare(known, _marked(name)) else ""
 
 
 def limits_for(request: HttpRequest, what: str, account: str) -> list[Limit]:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from scheduler.models import EmergencyConfirmation, Freeze, User, Window
 from tests.factories import make_window
@@ -96,6 +97,18 @@ def test_now_is_what_is_asked_about_otherwise(client: Client) -> None:
     make_window(in_hours=0)
 
     assert client.get(STATE).json()["state"] == "restricted"
+
+
+def test_a_no_deploy_window_that_ended_within_it_closes_all_of_a_window(client: Client) -> None:
+    start = timezone.now() - timedelta(minutes=30)
+    window = make_window()
+    Window.objects.filter(pk=window.pk).update(start=start, end=start + timedelta(hours=1))
+    banned = make_window(in_hours=30, kind="no-deploy")
+    Window.objects.filter(pk=banned.pk).update(
+        start=start - timedelta(hours=1), end=start + timedelta(minutes=15)
+    )
+
+    assert client.get(STATE).json()["state"] == "closed"
 
 
 def test_it_is_only_read(client: Client) -> None:

@@ -92,6 +92,12 @@ FROZEN = "Frozen until Tue 1 Dec 2026, 13:00 UTC: Thanksgiving."
             "No deploys: Friday.",
         ),
         (
+            [planned(id=3, is_emergency=True, start=NOON - HOUR, hours=3), planned()],
+            [],
+            State.OPEN,
+            "under way",
+        ),
+        (
             [
                 planned(id=2, kind=WindowKind.NO_DEPLOY, hours=24),
                 planned(id=3, is_emergency=True, is_confirmed=True, start=NOON - HOUR, hours=3),

@@ -293,3 +293,10 @@ def test_five_statuses_are_open() -> None:
 def test_an_unsafe_queue_tells_every_breach() -> None:
     defect = UnsafeQueue(("one", "two"))
     assert (str(defect), defect.breaches) == ("one; two", ("one", "two"))
+
+
+def test_addresses_that_only_a_comma_parts_are_two_dependencies() -> None:
+    host = "https://gerrit.example.org/r/c/mediawiki/core/+"
+    message = f"Then\n\nDepends-On: {host}/111111,{host}/222222/3\nDepends-On: I1234567,I89abcde"
+    change = Change(1, "mediawiki/core", "master", "I" + "1" * 40, message=message)
+    assert change.depends_on == ("111111", "222222", "I1234567", "I89abcde")

@@ -49,7 +49,6 @@ from scheduler.services.calendar import (
 )
 from scheduler.services.concern import concerned_by, reason_for
 from scheduler.services.moving import next_window_with_room
-from scheduler.services.plans import replan_window
 from scheduler.services.windows import lock_window, sign_up
 from tests.factories import approve, fetched, make_backport, make_window
 from tests.services.checks import kinds, wrongs
@@ -448,14 +447,17 @@ def test_a_no_deploy_window_stops_what_it_lies_over(
     banned = add_window(facts=facts, by=rel)
     later = make_window(in_hours=72)
 
-    replan_window(window=window, now=timezone.now())
-
     assert "frozen" in rules_of(backport)
     assert freezes_during(later) == freezes_during(banned) == ()
     assert next_window_with_room(after=make_window(in_hours=2), now=timezone.now()) == later
-    cancel_window(window=banned, by=rel, reason=WHY)
-    replan_window(window=window, now=timezone.now())
+    away = banned.start + 20 * HOUR
+    move_window(window=banned, by=rel, start=away, minutes=60, reason=WHY)
     assert "frozen" not in rules_of(backport)
+    move_window(window=banned, by=rel, start=window.start, minutes=60, reason=WHY)
+    assert "frozen" in rules_of(backport)
+    cancel_window(window=banned, by=rel, reason=WHY)
+    assert "frozen" not in rules_of(backport)
+    assert wrongs() == []
 
 
 def test_whose_backport_a_freeze_stops_is_told(rel: User, backport: Backport, ada: User) -> None:

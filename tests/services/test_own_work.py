@@ -76,7 +76,7 @@ def test_an_approval_ends_when_it_turns_out_to_be_ones_own(
 ) -> None:
     approve(foreign, rae)
 
-    add_other_name(person=ada, by=rel, name="rae")
+    add_other_name(person=ada, by=rel, name="RAE")
 
     foreign.refresh_from_db()
     assert foreign.status == Status.SUBMITTED.value

@@ -208,6 +208,18 @@ def test_what_a_file_takes_back_can_be_planned_again(
     assert coming.promotions["group2"] == again
 
 
+def test_a_promotion_that_is_planned_anew_never_counts_back(rel: User) -> None:
+    sequences: list[int] = []
+    at = timezone.now() + DAY
+    for days in (0, 1, None, 2):
+        planned = {} if days is None else {"group0": at + days * DAY}
+        train.plan_version(facts=VersionFacts(NEW, promotions=planned), by=rel)
+        sequences += Promotion.objects.values_list("sequence", flat=True)
+
+    assert sequences == sorted(set(sequences))
+    assert len(sequences) == 3
+
+
 def test_an_older_version_is_no_promotion(
     versions: tuple[TrainVersion, TrainVersion], rel: User
 ) -> None:

@@ -160,6 +160,13 @@ def test_nobody_is_kept_out_of_their_own_browser(client: Client) -> None:
     assert client.post("/sign-in", RIGHT).status_code == 302
 
 
+def test_a_name_of_any_letters_signs_in(client: Client) -> None:
+    User.objects.create_user("Łukasz", password="signs in here, too")
+    answer = client.post("/sign-in", {"username": "Łukasz", "password": "signs in here, too"})
+    assert answer.status_code == 302
+    assert answer.cookies[KNOWN_BROWSER].OutputString().isascii()
+
+
 def test_a_known_browser_guesses_no_more_than_others(client: Client) -> None:
     assert client.post("/sign-in", RIGHT).status_code == 302
     client.post("/sign-out")
