@@ -200,7 +200,7 @@ def test_too_many_are_merged_along(server: DemoGerrit, gerrit: Gerrit) -> None:
     crowd = [{"_number": number} for number in (UPPER, *range(1, MOST_CHANGES + 2))]
     server.mutate = lambda path, body: (
         told({"changes": crowd, "non_visible_changes": 0})
-        if "/submitted_together" in path
+        if f"/{UPPER}/submitted_together" in path  # of the one below it too, and the first tells
         else body
     )
     with pytest.raises(AdapterError, match="more than 200"):
