@@ -1,8 +1,9 @@
 """The train for programs: what is live where, and what bots say that it does."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import wraps
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
@@ -25,6 +26,7 @@ from scheduler.services import train as services
 
 YEARS = range(2000, 2101)
 LONGEST_REASON = 300  # characters
+View = Callable[[HttpRequest], HttpResponse]
 _NAME_TOLD = 40  # characters of what is no version
 _MIXED_TOLD = 8  # groups: what is kept of an answer, to give it again, is short
 
@@ -86,149 +88,120 @@ def _told(version: domain.Version, now: datetime) -> Answer:
     }
 
 
-@csrf_exempt
-@login_not_required
-def plan(request: HttpRequest) -> HttpResponse:
+def _acts(effect: Callable[[User, Mapping[str, Any]], Answer]) -> View:
+    """Return the view of an address at which a program moves the train, with its owner's rights."""
+
+    @csrf_exempt
+    @login_not_required
+    @wraps(effect)
+    def view(request: HttpRequest) -> HttpResponse:
+        return act(request, Act.MANAGE_TRAIN, effect)
+
+    return view
+
+
+@_acts
+def plan(owner: User, given: Mapping[str, Any]) -> Answer:
     """Add a version, or change what is planned for it."""
-
-    def effect(owner: User, given: Mapping[str, Any]) -> Answer:
-        promotions = given.get("promotions", {})
-        if not isinstance(promotions, dict):
-            raise NotUsable("promotions must be an object that maps groups to times.")
-        facts = services.VersionFacts(
-            name=text_in(given, "version"),
-            cut=_moment(given["cut"], "cut") if given.get("cut") is not None else None,
-            promotions={
-                _group(group): _moment(at, f"the promotion of {visible_line(group)[:32]}")
-                for group, at in promotions.items()
-            },
-        )
-        version = services.plan_version(facts=facts, by=owner, state=_state(given))
-        return {"done": "plan", "version": version.name}
-
-    return act(request, Act.MANAGE_TRAIN, effect)
+    promotions = given.get("promotions", {})
+    if not isinstance(promotions, dict):
+        raise NotUsable("promotions must be an object that maps groups to times.")
+    facts = services.VersionFacts(
+        name=text_in(given, "version"),
+        cut=_moment(given["cut"], "cut") if given.get("cut") is not None else None,
+        promotions={
+            _group(group): _moment(at, f"the promotion of {visible_line(group)[:32]}")
+            for group, at in promotions.items()
+        },
+    )
+    version = services.plan_version(facts=facts, by=owner, state=_state(given))
+    return _noted("plan", version)
 
 
-@csrf_exempt
-@login_not_required
-def promote(request: HttpRequest) -> HttpResponse:
+@_acts
+def promote(owner: User, given: Mapping[str, Any]) -> Answer:
     """Note that a group moved to a version."""
-
-    def effect(owner: User, given: Mapping[str, Any]) -> Answer:
-        move = services.promote_group(
-            version=_version(given),
-            group=_group(text_in(given, "group")),
-            by=owner,
-            state=text_in(given, "state"),
-        )
-        return _moved(move)
-
-    return act(request, Act.MANAGE_TRAIN, effect)
+    move = services.promote_group(
+        version=_version(given),
+        group=_group(text_in(given, "group")),
+        by=owner,
+        state=text_in(given, "state"),
+    )
+    return _moved(move)
 
 
-@csrf_exempt
-@login_not_required
-def roll_back(request: HttpRequest) -> HttpResponse:
+@_acts
+def roll_back(owner: User, given: Mapping[str, Any]) -> Answer:
     """Note that a group moved back to an older version."""
-
-    def effect(owner: User, given: Mapping[str, Any]) -> Answer:
-        move = services.roll_back_group(
-            version=_version(given),
-            group=_group(text_in(given, "group")),
-            by=owner,
-            state=text_in(given, "state"),
-            reason=_reason(given),
-        )
-        return _moved(move)
-
-    return act(request, Act.MANAGE_TRAIN, effect)
+    move = services.roll_back_group(
+        version=_version(given),
+        group=_group(text_in(given, "group")),
+        by=owner,
+        state=text_in(given, "state"),
+        reason=_reason(given),
+    )
+    return _moved(move)
 
 
-@csrf_exempt
-@login_not_required
-def retire(request: HttpRequest) -> HttpResponse:
+@_acts
+def retire(owner: User, given: Mapping[str, Any]) -> Answer:
     """Note that there is no such group of wikis any more."""
-
-    def effect(owner: User, given: Mapping[str, Any]) -> Answer:
-        move = services.retire_group(
-            group=_group(text_in(given, "group")),
-            by=owner,
-            reason=_reason(given),
-            state=text_in(given, "state"),
-        )
-        return _moved(move)
-
-    return act(request, Act.MANAGE_TRAIN, effect)
+    move = services.retire_group(
+        group=_group(text_in(given, "group")),
+        by=owner,
+        reason=_reason(given),
+        state=text_in(given, "state"),
+    )
+    return _moved(move)
 
 
-@csrf_exempt
-@login_not_required
-def hold(request: HttpRequest) -> HttpResponse:
+@_acts
+def hold(owner: User, given: Mapping[str, Any]) -> Answer:
     """Hold the train at a version."""
-
-    def effect(owner: User, given: Mapping[str, Any]) -> Answer:
-        version = services.hold_train(
-            version=_version(given), by=owner, reason=_reason(given), state=_state(given)
-        )
-        return {"done": "hold", "version": version.name}
-
-    return act(request, Act.MANAGE_TRAIN, effect)
+    version = services.hold_train(
+        version=_version(given), by=owner, reason=_reason(given), state=_state(given)
+    )
+    return _noted("hold", version)
 
 
-@csrf_exempt
-@login_not_required
-def resume(request: HttpRequest) -> HttpResponse:
+@_acts
+def resume(owner: User, given: Mapping[str, Any]) -> Answer:
     """Let the train go on from a version."""
-
-    def effect(owner: User, given: Mapping[str, Any]) -> Answer:
-        version = services.resume_train(version=_version(given), by=owner, state=_state(given))
-        return {"done": "resume", "version": version.name}
-
-    return act(request, Act.MANAGE_TRAIN, effect)
+    version = services.resume_train(version=_version(given), by=owner, state=_state(given))
+    return _noted("resume", version)
 
 
-@csrf_exempt
-@login_not_required
-def check_out(request: HttpRequest) -> HttpResponse:
+@_acts
+def check_out(owner: User, given: Mapping[str, Any]) -> Answer:
     """Note that a version is on the deploy host."""
-
-    def effect(owner: User, given: Mapping[str, Any]) -> Answer:
-        version = services.check_out(version=_version(given), by=owner, state=_state(given))
-        return {"done": "check-out", "version": version.name}
-
-    return act(request, Act.MANAGE_TRAIN, effect)
+    version = services.check_out(version=_version(given), by=owner, state=_state(given))
+    return _noted("check-out", version)
 
 
-@csrf_exempt
-@login_not_required
-def remove(request: HttpRequest) -> HttpResponse:
+@_acts
+def remove(owner: User, given: Mapping[str, Any]) -> Answer:
     """Note that a version has left the deploy host."""
-
-    def effect(owner: User, given: Mapping[str, Any]) -> Answer:
-        version = services.remove_version(version=_version(given), by=owner, state=_state(given))
-        return {"done": "remove", "version": version.name}
-
-    return act(request, Act.MANAGE_TRAIN, effect)
+    version = services.remove_version(version=_version(given), by=owner, state=_state(given))
+    return _noted("remove", version)
 
 
-@csrf_exempt
-@login_not_required
-def wikiversions(request: HttpRequest) -> HttpResponse:
+@_acts
+def wikiversions(owner: User, given: Mapping[str, Any]) -> Answer:
     """Note which version serves each group, from `wikiversions` and `groups` as files have them."""
+    try:
+        versions = versions_of_wikis(_json_of(given, "wikiversions"))
+        served = served_by(versions, groups_of(_json_of(given, "groups")))
+    except UnusableFile as problem:
+        raise NotUsable(str(problem)) from None
+    moved = services.import_versions(
+        served=served.versions, by=owner, source="wikiversions.json, by the API"
+    )
+    mixed = [one.group for one in served.mixed]
+    return {"done": "import", "moved": moved, "mixed": mixed[:_MIXED_TOLD]}
 
-    def effect(owner: User, given: Mapping[str, Any]) -> Answer:
-        try:
-            versions = versions_of_wikis(_json_of(given, "wikiversions"))
-            served = served_by(versions, groups_of(_json_of(given, "groups")))
-        except UnusableFile as problem:
-            raise NotUsable(str(problem)) from None
-        moved = services.import_versions(
-            served=served.versions, by=owner, source="wikiversions.json, by the API"
-        )
-        mixed = [one.group for one in served.mixed]
-        return {"done": "import", "moved": moved, "mixed": mixed[:_MIXED_TOLD]}
 
-    return act(request, Act.MANAGE_TRAIN, effect)
+def _noted(done: str, version: TrainVersion) -> Answer:
+    return {"done": done, "version": version.name}
 
 
 def _moved(move: GroupMove) -> Answer:

@@ -76,12 +76,11 @@ def parts_of(address: str) -> SplitResult:
 def local_address(request: HttpRequest, wanted: str, *, otherwise: str) -> str:
     """Return where somebody wants to go next if that is an address of ours, else another one."""
     # What does not begin with a slash is no address to `redirect`, but perhaps the name of a view.
-    ours = parts_of(wanted).path.startswith("/") and len(wanted) <= LONGEST_ADDRESS
-    ours = ours and wanted.startswith("/")
-    ours = ours and url_has_allowed_host_and_scheme(
+    is_address = wanted.startswith("/") and len(wanted) <= LONGEST_ADDRESS
+    is_ours = is_address and url_has_allowed_host_and_scheme(
         wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
-    return wanted if ours else otherwise
+    return wanted if is_ours else otherwise
 
 
 def page(

@@ -111,10 +111,10 @@ DEEDS: Mapping[str, Deed] = {
         wants_reason=True,
     ),
     "retire": Deed(
-        "Note that there is no {group} any more",
+        "Retire {group}",
         "No version counts as serving {group} from now on, and what is planned for it is dropped: "
         "rules and arrivals do not wait for it. It comes back with its next move.",
-        "There is no {group} any more.",
+        "{group} is retired.",
         lambda _version, group, by, reason, state: services.retire_group(
             group=group, by=by, reason=reason, state=state
         ),

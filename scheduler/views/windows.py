@@ -73,7 +73,7 @@ def show(
         "section": "calendar",
         "window": window,
         "page": shown,
-        "fallen": fallen_since_lock(window, shown, now),
+        "fallen": fallen_since_lock(window, plan, shown, now),
         "plan_fingerprint": plan.fingerprint if plan else "",
         "numbers": numbers,
         "window_minutes": int(window.to_domain().minutes),
@@ -138,13 +138,15 @@ def plan_page(
     )
 
 
-def fallen_since_lock(window: Window, shown: PlanPage, now: datetime) -> dict[int, str]:
+def fallen_since_lock(
+    window: Window, plan: Plan | None, shown: PlanPage, now: datetime
+) -> dict[int, str]:
     """Return the steps of a locked queue that must not be deployed: position to the reason.
 
     A backport whose approval ended, that was withdrawn, declined or sent elsewhere after the lock,
     or that the train has left behind, takes along what needs it. Nothing is put in another order.
     """
-    if not window.is_locked:
+    if not window.is_locked or plan is None:
         return {}
     entries = [entry for row in shown.steps for entry in row.entries]
     lost = {
@@ -157,16 +159,15 @@ def fallen_since_lock(window: Window, shown: PlanPage, now: datetime) -> dict[in
         [row.number for row in rows],
         related_changes(rows, (), with_diff=False),
         production_at(window.planned_at(now)),
-        _planned_for(window),
+        _planned_for(plan),
     )
     return falling((_step(row) for row in shown.steps), left_behind | lost)
 
 
-def _planned_for(window: Window) -> Production:
-    """Return what was where when the queue of a locked window was planned."""
-    newest = Plan.objects.filter(window=window).order_by("-version")
-    train = newest.values_list("document__train", flat=True).first() or {}
-    return Production(tuple(train.get("checked_out", ())), train.get("live", {}))
+def _planned_for(plan: Plan) -> Production:
+    """Return what was where when a queue was planned."""
+    train = plan.document["train"]
+    return Production(tuple(train["checked_out"]), train["live"])
 
 
 @require_POST
@@ -212,8 +213,8 @@ def _answer(request: PageRequest, pk: int, result: str | Refusal, done: str) -> 
 def checklist(request: PageRequest, pk: int) -> HttpResponse:
     """Show what is done in each step, to print or to follow."""
     window = get_object_or_404(Window.objects.select_related("locked_by"), pk=pk)
-    now = timezone.now()
-    shown = plan_page(window, newest_plan(window), reader=request.user.username)
+    now, plan = timezone.now(), newest_plan(window)
+    shown = plan_page(window, plan, reader=request.user.username)
     changes = ChangeSet(
         change.to_domain(with_diff=False)
         for change in shown.changes.values()
@@ -230,7 +231,7 @@ def checklist(request: PageRequest, pk: int) -> HttpResponse:
         )
         for number, backport in shown.backports.items()
     }
-    fallen = fallen_since_lock(window, shown, timezone.now())
+    fallen = fallen_since_lock(window, plan, shown, now)
     steps = [
         {
             "row": row,
