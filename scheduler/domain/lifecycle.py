@@ -45,6 +45,9 @@ class Action(StrEnum):
     UNQUEUE = "unqueue"
     MOVE_ON = "move-on"
     MISS = "miss"
+    START = "start"
+    FINISH = "finish"
+    TAKE_BACK = "take-back"
     ARRIVE = "arrive"
     SUPERSEDE = "supersede"
 
@@ -76,6 +79,14 @@ TRANSITIONS: dict[tuple[Status, Action], Status] = {
     (Status.TRAIN, Action.ARRIVE): Status.DEPLOYED,
     # Booked again, it goes by that request: the train is not waited for by two.
     (Status.TRAIN, Action.SUPERSEDE): Status.WITHDRAWN,
+    (Status.QUEUED, Action.START): Status.DEPLOYING,
+    (Status.DEPLOYING, Action.FINISH): Status.DEPLOYED,
+    # It failed before it was live, and was left.
+    (Status.DEPLOYING, Action.MISS): Status.MISSED,
+    # What went live and broke, and what was left merged, is taken back later.
+    (Status.DEPLOYING, Action.TAKE_BACK): Status.REVERTED,
+    (Status.DEPLOYED, Action.TAKE_BACK): Status.REVERTED,
+    (Status.MISSED, Action.TAKE_BACK): Status.REVERTED,
     (Status.SUBMITTED, Action.AMEND): Status.SUBMITTED,
     (Status.NEEDS_INFO, Action.AMEND): Status.SUBMITTED,
     **{

@@ -9,6 +9,7 @@ from scheduler.models.idempotency import IdempotencyKey
 from scheduler.models.limits import Bucket
 from scheduler.models.plans import Plan, PlanStep, PlanStepMember
 from scheduler.models.reviews import Acknowledgement, Override, Review
+from scheduler.models.runs import Lease, Presence, Run, RunItem, RunStep
 from scheduler.models.statements import Question, Statement
 from scheduler.models.tokens import ApiToken
 from scheduler.models.train import GroupMove, Promotion, TrainVersion
@@ -31,15 +32,20 @@ __all__ = [
     "GroupMove",
     "Heartbeat",
     "IdempotencyKey",
+    "Lease",
     "Notification",
     "OtherName",
     "Override",
     "Plan",
     "PlanStep",
     "PlanStepMember",
+    "Presence",
     "Promotion",
     "Question",
     "Review",
+    "Run",
+    "RunItem",
+    "RunStep",
     "Statement",
     "TrainVersion",
     "User",

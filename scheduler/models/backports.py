@@ -32,6 +32,8 @@ class Backport(models.Model):
         rides: the version that brings it, for one that was left to the train; "" if unknown.
         arrives_at: when that version reaches the last group; None where nobody can say.
         arrival_told: the same as its people know it.
+        what_differs: what is different from last time, where the same patch set was reverted.
+        started_patch_set: what its step was started with; None before. started_sha: its commit.
     """
 
     change = models.ForeignKey(Change, models.PROTECT, related_name="backports")
@@ -69,6 +71,9 @@ class Backport(models.Model):
     rides = models.CharField(max_length=64, blank=True)
     arrives_at = models.DateTimeField(null=True, blank=True)
     arrival_told = models.DateTimeField(null=True, blank=True)
+    what_differs = models.TextField(blank=True)
+    started_patch_set = models.PositiveIntegerField(null=True, blank=True)
+    started_sha = models.CharField(max_length=64, blank=True)
 
     objects: ClassVar[models.Manager["Backport"]] = models.Manager()
 

@@ -8,7 +8,9 @@ from scheduler.domain.planning.plan import Step
 from scheduler.domain.production import NOTHING_KNOWN, Production
 
 
-def falling(steps: Iterable[Step], lost: Mapping[int, str]) -> dict[int, str]:
+def falling(
+    steps: Iterable[Step], lost: Mapping[int, str], fates: Mapping[int, str] | None = None
+) -> dict[int, str]:
     """Return the steps that cannot go once some changes are out: position to the reason.
 
     A step falls with any of its members, and with whatever has to go before it.
@@ -16,14 +18,18 @@ def falling(steps: Iterable[Step], lost: Mapping[int, str]) -> dict[int, str]:
     Args:
         steps: a queue in its order.
         lost: the changes that must not be deployed any more, each with a sentence that says why.
+        fates: what has become of some of them, to be read after "which"; the others do not go.
     """
+    became = fates or {}
     out = dict(lost)
     fallen: dict[int, str] = {}
     for step in steps:
         reasons = [out[number] for number in step.changes if number in out]
         if not reasons:
             needed = sorted({one.first for one in step.because if one.first in out})
-            reasons = [f"It needs {first}, which does not go." for first in needed]
+            reasons = [
+                f"It needs {first}, which {became.get(first, 'does not go')}." for first in needed
+            ]
         if reasons:
             fallen[step.position] = reasons[0]
             out |= {number: reasons[0] for number in step.changes if number not in out}
