@@ -85,6 +85,7 @@ def relations_to(
         Relation.OWNER: [backport.change.owner],
         Relation.UPLOADER: [backport.change.uploader],
         Relation.PAST_REQUESTER: backport.asked_by,
+        Relation.TESTER: [backport.tester],
     }
     if backport.edited_by is not None:
         held[Relation.EDITOR] = [backport.edited_by.username]

@@ -9,6 +9,7 @@ from scheduler.adapters.registry import review_system
 from scheduler.services import (
     calendar,
     changes,
+    deploying,
     heartbeats,
     notifications,
     tidying,
@@ -41,6 +42,7 @@ def keep_the_calendar() -> None:
     calendar.make_coming_windows(now=now)
     windows.skip_unclaimed_windows(now=now)
     windows.miss_what_is_left(now=now)
+    deploying.close_what_was_left(now=now)
     heartbeats.beat(job="keep-the-calendar", at=now)
 
 

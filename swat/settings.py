@@ -433,5 +433,7 @@ GERRIT_URL: str = env.str("GERRIT_URL", default="")
 GERRIT_PUBLIC_URL: str = env.str("GERRIT_PUBLIC_URL", default="https://gerrit.wikimedia.org/r/")
 # Where deployers run `scap` in a browser; "" leaves the links out.
 SPIDERPIG_URL: str = env.str("SPIDERPIG_URL", default="https://spiderpig.wikimedia.org/")
+# How many minutes the logs are watched after each sync before a step may end.
+SWAT_WATCH_MINUTES: int = env.int("SWAT_WATCH_MINUTES", default=2)
 MAIN_BRANCHES: tuple[str, ...] = tuple(env.list("MAIN_BRANCHES", default=["master", "main"]))
 RELEASE_BRANCH_PREFIX: str = env.str("RELEASE_BRANCH_PREFIX", default="wmf/")

@@ -36,6 +36,12 @@ class Circle(Enum):
     WATCHERS = (Why.WATCHED, "you watch it")
     PAIR_WATCHERS = (Why.WATCHED, "you watch one of the two")
     DEPLOYERS = (Why.WINDOW, "you deploy this window")
+    TESTERS = (Why.OWN, "you test it, and it waits for you")
+    FORMER_DRIVER = (Why.WINDOW, "you drove this window")
+    OFFERED = (Why.WINDOW, "the wheel was handed to you")
+    VOUCHERS = (Why.REVIEW, "it waits for a second person, and you may be that person")
+    FALLEN_REQUESTERS = (Why.OWN, "you requested what failed, or what needs it")
+    RUN_WATCHERS = (Why.WATCHED, "you watch something that was in its queue")
     LOCKED_DEPLOYERS = (Why.WINDOW, "you deploy this window, and it is locked")
 
     def __init__(self, why: Why, reason: str) -> None:
@@ -144,6 +150,22 @@ CIRCLES: Mapping[str, tuple[Circle, ...]] = {
     ),
     "series.end": (Circle.SERIES_DEPLOYERS,),
     "freeze.add": (Circle.STRANDED_REQUESTERS,),
+    "backport.start": (),  # the page follows; what waits for somebody tells them
+    "backport.finish": _OF_BACKPORT,
+    "backport.take-back": _OF_BACKPORT,
+    "backport.check-in": (),
+    "lease.take": (Circle.FORMER_DRIVER,),
+    "lease.offer": (Circle.OFFERED,),
+    "lease.accept": (),
+    "lease.give-back": (Circle.DEPLOYERS,),
+    "window.begin": (Circle.QUEUE_REQUESTERS,),
+    "window.close": (Circle.QUEUE_REQUESTERS, Circle.DEPLOYERS, Circle.RUN_WATCHERS),
+    "window.extend": (),
+    "step.tick": (Circle.TESTERS,),
+    "step.fail": (Circle.FALLEN_REQUESTERS,),
+    "step.choose": (),
+    "step.unverified": (Circle.VOUCHERS,),
+    "step.vouch": (),
     "window.lock": (Circle.QUEUE_REQUESTERS, Circle.DEPLOYERS),
     "window.unlock": (Circle.QUEUE_REQUESTERS, Circle.DEPLOYERS),
 }

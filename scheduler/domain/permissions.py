@@ -46,6 +46,7 @@ class Relation(StrEnum):
     EDITOR = "editor"
     PAST_REQUESTER = "past-requester"
     OVERRIDER = "overrider"
+    TESTER = "tester"
 
 
 class Act(StrEnum):
@@ -75,6 +76,10 @@ class Act(StrEnum):
     MOVE_ON = "move-on"
     BOOK_AGAIN = "book-again"
     CONFIRM_EMERGENCY = "confirm-emergency"
+    DRIVE = "drive"
+    CHECK_IN = "check-in"
+    VERIFY = "verify"
+    VOUCH = "vouch"
     MANAGE_CALENDAR = "manage-calendar"
     MANAGE_TRAIN = "manage-train"
     MANAGE_TOKENS = "manage-tokens"
@@ -86,6 +91,7 @@ class Scope(StrEnum):
     """What a token of the API is for. It opens no more than its owner may do."""
 
     TRAIN = "train"
+    DEPLOY = "deploy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +131,8 @@ _ALL_ROLES = frozenset(Role)
 _REVIEWING = frozenset({Role.REVIEWER, Role.RELEASE_ENGINEER})
 _DEPLOYING = frozenset({Role.DEPLOYER, Role.RELEASE_ENGINEER})
 _REQUESTING = frozenset({Relation.REQUESTER})
-_OWN_WORK = frozenset(Relation) - {Relation.OVERRIDER}
+_TESTING = _REQUESTING | {Relation.TESTER}
+_OWN_WORK = frozenset(Relation) - {Relation.OVERRIDER, Relation.TESTER}
 _BEFORE_START = OPEN - {Status.DEPLOYING}
 
 
@@ -166,6 +173,12 @@ PERMITS: Mapping[Act, Permit] = {
     Act.MOVE_ON: Permit(_REVIEWING | _DEPLOYING, _REQUESTING, statuses=_where(Action.MOVE_ON)),
     Act.BOOK_AGAIN: Permit(_DEPLOYING, _REQUESTING, statuses=frozenset(Status) - OPEN),
     Act.CONFIRM_EMERGENCY: Permit(frozenset(EMERGENCY_ROLES), unless=_OWN_WORK),
+    Act.DRIVE: Permit(_DEPLOYING),
+    Act.CHECK_IN: Permit(relations=_TESTING, statuses=frozenset({Status.QUEUED, Status.DEPLOYING})),
+    Act.VERIFY: Permit(relations=_TESTING, statuses=frozenset({Status.DEPLOYING})),
+    Act.VOUCH: Permit(
+        _REVIEWING | _DEPLOYING, unless=_OWN_WORK, statuses=frozenset({Status.QUEUED})
+    ),
     Act.MANAGE_CALENDAR: Permit(frozenset({Role.RELEASE_ENGINEER})),
     Act.MANAGE_TRAIN: Permit(frozenset({Role.RELEASE_ENGINEER})),
     Act.MANAGE_TOKENS: Permit(frozenset({Role.RELEASE_ENGINEER})),
@@ -175,6 +188,12 @@ PERMITS: Mapping[Act, Permit] = {
 
 SCOPES: Mapping[Scope, frozenset[Act]] = {
     Scope.TRAIN: frozenset({Act.MANAGE_TRAIN}),
+    Scope.DEPLOY: frozenset({Act.DRIVE}),
+}
+
+_FOR: Mapping[Scope, str] = {
+    Scope.TRAIN: "the train",
+    Scope.DEPLOY: "reports about a deployment",
 }
 
 _DEEDS: Mapping[Act, str] = {
@@ -202,6 +221,10 @@ _DEEDS: Mapping[Act, str] = {
     Act.MOVE_ON: "move this backport to another window",
     Act.BOOK_AGAIN: "book this backport again",
     Act.CONFIRM_EMERGENCY: "confirm an emergency window",
+    Act.DRIVE: "drive a window",
+    Act.CHECK_IN: "be there to test this backport",
+    Act.VERIFY: "verify this backport",
+    Act.VOUCH: "let this backport go although Gerrit does not answer",
     Act.MANAGE_CALENDAR: "change the calendar",
     Act.MANAGE_TRAIN: "move the train",
     Act.MANAGE_TOKENS: "make or revoke tokens",
@@ -282,7 +305,7 @@ def require_scope(scope: Scope, act: Act) -> None:
         NotPermitted: that is not what the token is for.
     """
     if act not in SCOPES[scope]:
-        raise NotPermitted(f"This token is for the {scope.value}: it may not {_DEEDS[act]}.")
+        raise NotPermitted(f"This token is for {_FOR[scope]}: it may not {_DEEDS[act]}.")
 
 
 def _who_may(act: Act) -> str:

@@ -231,6 +231,93 @@ def _train_late(payload: Payload) -> str:
     return f"found that the train brings it later, {when}; a window may serve it better now"
 
 
+def _take(payload: Payload) -> str:
+    before = _text(payload, "from")
+    return f"took over the wheel from {before}" if before else "took the wheel of this window"
+
+
+def _offer(payload: Payload) -> str:
+    return f"hands the wheel of this window to {_text(payload, 'to') or 'somebody'}"
+
+
+def _accept(payload: Payload) -> str:
+    return f"accepted the wheel from {_text(payload, 'from') or 'somebody'}"
+
+
+def _begin(payload: Payload) -> str:
+    return f"began this window: {_in_words(_several(payload, 'queued')) or 'nothing'} will go"
+
+
+def _close_window(payload: Payload) -> str:
+    counts = payload.get("outcomes")
+    told = counts if isinstance(counts, dict) else {}
+    named = [f"{count} {outcome}" for outcome, count in told.items() if count]
+    return f"closed this window: {', '.join(named) or 'nothing went'}"
+
+
+def _extend(payload: Payload) -> str:
+    minutes = _text(payload, "minutes") or "some"
+    return f"lets steps start {minutes} minutes later than planned"
+
+
+def _start(payload: Payload) -> str:
+    patch_set = _text(payload, "patch_set")
+    known = f" with patch set {patch_set}" if patch_set else ""
+    unseen = ", without an answer of Gerrit" if payload.get("unverified") else ""
+    return f"started to deploy it as step {_text(payload, 'step')}{known}{unseen}"
+
+
+def _finish(payload: Payload) -> str:
+    broken = "; it failed, and was left as it was" if payload.get("broken") else ""
+    return f"finished: it is deployed{broken}"
+
+
+_TICKED: Mapping[str, str] = {
+    "before": "did what {about} needs before",
+    "merge": "merged {about}",
+    "test": "brought {about} to the test servers",
+    "verify": "verified {about} on the test servers",
+    "sync": "synced {about} to production",
+    "watch": "watched the logs for {about}",
+    "after": "did what {about} needs after",
+    "log": "logged {about}",
+    "take-back": "reverted {about} in production",
+    "watch-back": "watched the logs after the revert of {about}",
+    "log-back": "logged the revert of {about}",
+}
+
+
+def _tick(payload: Payload) -> str:
+    about = _in_words(_several(payload, "changes")) or "it"
+    by_plan = ", by its test plan" if payload.get("by_plan") else ""
+    told = _TICKED.get(_text(payload, "item"), "did something for {about}")
+    now = _text(payload, "now")
+    return told.format(about=about) + by_plan + (f". {now}" if now else "")
+
+
+def _fail(payload: Payload) -> str:
+    about = _in_words(_several(payload, "changes")) or "it"
+    at = _text(payload, "item").replace("-", " ")
+    return f"noted that {about} failed{f' at “{at}”' if at else ' after it was done'}"
+
+
+def _choose(payload: Payload) -> str:
+    about = _in_words(_several(payload, "changes")) or "it"
+    if payload.get("choice") == "leave":
+        return f"left {about} as it is"
+    return f"decided to revert {about}"
+
+
+def _unverified(payload: Payload) -> str:
+    about = _in_words(_several(payload, "changes")) or "it"
+    return f"could not have Gerrit asked about {about}: a second person has to say that it may go"
+
+
+def _vouch(payload: Payload) -> str:
+    about = _in_words(_several(payload, "changes")) or "it"
+    return f"said, as the second person, that {about} may go without an answer of Gerrit"
+
+
 def _moment(text: str) -> str:
     """Return a moment of a payload as people read it; the text itself if it is none."""
     try:
@@ -290,6 +377,22 @@ _WORDED: Mapping[str, Callable[[Payload], str]] = {
     "backport.arrive": _arrive,
     "backport.train-late": _train_late,
     "backport.supersede": _supersede,
+    "backport.start": _start,
+    "backport.finish": _finish,
+    "backport.take-back": lambda _payload: "took it back: it is reverted",
+    "backport.check-in": lambda _payload: "is there to test this backport",
+    "lease.take": _take,
+    "lease.offer": _offer,
+    "lease.accept": _accept,
+    "lease.give-back": lambda _payload: "gave the wheel back: nobody drives this window",
+    "window.begin": _begin,
+    "window.close": _close_window,
+    "window.extend": _extend,
+    "step.tick": _tick,
+    "step.fail": _fail,
+    "step.choose": _choose,
+    "step.unverified": _unverified,
+    "step.vouch": _vouch,
 }
 
 KINDS: frozenset[str] = frozenset(_SAID) | frozenset(_WORDED)

@@ -133,9 +133,7 @@ class RunStep(models.Model):
             models.UniqueConstraint(
                 name="runstep_one_at_a_time",
                 fields=["run"],
-                condition=models.Q(
-                    phase__in=[domain.Phase.FAILED.value, domain.Phase.GOING.value]
-                ),
+                condition=models.Q(phase__in=[domain.Phase.FAILED.value, domain.Phase.GOING.value]),
             ),
         ]
 

@@ -17,6 +17,7 @@ from scheduler.domain.permissions import Act, Relation, may, require
 from scheduler.models import Backport, Change, Review, User, Watch, Window
 from scheduler.queries import OPEN_STATUSES
 from scheduler.services.events import record
+from scheduler.services.failing import miss_what_left
 from scheduler.services.plans import (
     end_all_lifting,
     end_lifting,
@@ -236,6 +237,7 @@ def withdraw_backport(
         at=now,
     )
     end_all_lifting(backport, now)
+    miss_what_left(backport=backport, by=by, reason=f"{by.username} withdrew it")
     replan_window(window=backport.window, now=now)
     return backport
 

@@ -88,7 +88,7 @@ def store_changes(*, fetched: Iterable[FetchedChange], at: datetime) -> list[Cha
     rows = taken.filter(number__in=answers).order_by("number")
     stored = {change.number: change for change in rows}
     said = [
-        _row(answer, at)
+        _row(answer, stored.get(number), at)
         for number, answer in sorted(answers.items())
         if number not in stored or answer.patch_set >= stored[number].patch_set
     ]
@@ -162,8 +162,10 @@ def _refresh(window: Window, system: ReviewSystem, now: datetime) -> None:
             store_changes(fetched=fetched, at=now)
 
 
-def _row(fetched: FetchedChange, at: datetime) -> Change:
+def _row(fetched: FetchedChange, stored: Change | None, at: datetime) -> Change:
+    """Return what was fetched as a row; whether it is deployed is known here, not in Gerrit."""
     change = fetched.change
+    deployed = change.deployed if stored is None or change.deployed is not None else stored.deployed
     return Change(
         number=change.number,
         kind=change.kind.value,
@@ -179,7 +181,7 @@ def _row(fetched: FetchedChange, at: datetime) -> Change:
         uploader=change.uploader,
         parent=change.parent,
         included_in=sorted(change.included_in),
-        deployed=change.deployed,
+        deployed=deployed,
         labels=dict(change.labels),
         files=[file_document(file) for file in change.files],
         diff=change.diff,

@@ -95,10 +95,13 @@ def _wrong_approval(backport: Backport, given: PlanInput) -> Iterator[str]:
     if approval is None:
         yield f"{what} without an approval."
         return
-    if (approval.patch_set, approval.sha) != (change.patch_set, change.sha):
+    if backport.status == Status.DEPLOYING.value:
+        # What it was started with counts: Gerrit makes a new patch set when it merges by rebasing.
+        if (approval.patch_set, approval.sha) != (backport.started_patch_set, backport.started_sha):
+            yield f"{what}, and was not started with what was approved."
+    elif (approval.patch_set, approval.sha) != (change.patch_set, change.sha):
         yield f"{what}, approved at patch set {approval.patch_set}; it is at {change.patch_set}."
-    content = content_of(backport, given)
-    if (approval.content, backport.approved_content) != (content, content):
+    elif {approval.content, backport.approved_content} != {content_of(backport, given)}:
         yield f"{what}, and what was approved is not what it says now."
     relations = relations_to(actor_of(approval.reviewer), backport)
     if own := sorted(PERMITS[Act.APPROVE].unless & relations):

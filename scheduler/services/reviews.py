@@ -20,6 +20,7 @@ from scheduler.models.reviews import SHORTEST_REASON, Decision
 from scheduler.queries import planned_now
 from scheduler.services.backports import read_again, require_current, take_as_shown
 from scheduler.services.events import record
+from scheduler.services.failing import miss_what_left
 from scheduler.services.fingerprints import (
     content_of,
     fingerprint_of,
@@ -383,7 +384,17 @@ def _decide(
         note_ride(backport=backport, now=now)
     if not backport.is_open:
         end_all_lifting(backport, now)
+        said = f"{by.username} {_DID[decision]}: {reason.strip()}"
+        miss_what_left(backport=backport, by=by, reason=said)
     return _replanned(backport, now)
+
+
+_DID = {
+    Decision.DECLINE: "declined it",
+    Decision.SEND_TO_TRAIN: "left it to the train",
+    Decision.SEND_TO_DEDICATED: "left it to a dedicated window",
+    Decision.VETO: "vetoed it",
+}
 
 
 def _take(backport: Backport) -> None:

@@ -12,7 +12,7 @@ from scheduler.domain.errors import OutOfDate, Refused
 from scheduler.domain.lifecycle import OPEN, Action, Status
 from scheduler.domain.permissions import Act, require
 from scheduler.domain.windows import BOOKABLE
-from scheduler.models import Backport, PlanStepMember, Question, User, Window
+from scheduler.models import Backport, Lease, PlanStepMember, Question, Run, User, Window
 from scheduler.queries import OPEN_STATUSES, is_confirmed_emergency, names_trusted_with
 from scheduler.services.events import record
 from scheduler.services.plans import end_all_lifting, replan_window, take_turn, void_approval
@@ -50,7 +50,8 @@ def step_down(*, window: Window, by: User) -> Window:
 
     Raises:
         NotPermitted: not a deployer.
-        Refused: they had not signed up, it is over, or they are the last of a locked window.
+        Refused: they had not signed up, it is over, they drive it, or they are the last of a locked
+            window.
     """
     require(actor_of(by), Act.SIGN_UP)
     take_turn(window)
@@ -59,6 +60,8 @@ def step_down(*, window: Window, by: User) -> Window:
         raise Refused("This window is over.")
     if not window.deployers.filter(pk=by.pk).exists():
         raise Refused("You have not signed up for this window.")
+    if Lease.objects.filter(window=window, holder=by, ended_at__isnull=True).exists():
+        raise Refused("You drive this window: hand it over, or give the wheel back first.")
     if window.is_locked and window.deployers.count() == 1:
         raise Refused(
             "The queue is locked and nobody else deploys it: unlock it, or find somebody first."
@@ -106,7 +109,10 @@ def miss_what_is_left(*, now: datetime) -> int:
     once.
     """
     over = Window.objects.filter(
-        end__lte=now - LEFT_FOR, as_of__isnull=True, backports__status__in=BEFORE_START
+        end__lte=now - LEFT_FOR,
+        as_of__isnull=True,
+        backports__status__in=BEFORE_START,
+        run__isnull=True,  # a window that was begun is closed, by its driver or by the clock
     )
     return sum(_miss_in(window, now) for window in over.distinct().order_by("pk"))
 
@@ -114,8 +120,8 @@ def miss_what_is_left(*, now: datetime) -> int:
 @transaction.atomic
 def _miss_in(window: Window, now: datetime) -> int:
     take_turn(window)
-    if window.end > now - LEFT_FOR:
-        return 0  # somebody moved it
+    if window.end > now - LEFT_FOR or Run.objects.filter(window=window).exists():
+        return 0  # somebody moved it, or began it
     return _miss_open(window, why="its window is over", at=now)
 
 
@@ -216,13 +222,15 @@ def unlock_window(*, window: Window, by: User, reason: str) -> Window:
 
     Raises:
         NotPermitted: not a deployer.
-        Refused: it is not locked, or no reason.
+        Refused: it is not locked, was begun, or no reason.
     """
     require(actor_of(by), Act.UNLOCK_WINDOW)
     take_turn(window)
     now = timezone.now()
     if not window.is_locked:
         raise Refused("This window is not locked.")
+    if Run.objects.filter(window=window).exists():
+        raise Refused("It was begun: its queue is fixed for good. What does not go can be missed.")
     if not reason.strip():
         raise Refused("Say why, in a sentence.")
     Window.objects.filter(pk=window.pk).update(locked_at=None, locked_by=None, locked_numbers=None)

@@ -19,10 +19,10 @@ from scheduler.domain.permissions import (
 )
 
 # Each row: the act; who may by role (D developer, R reviewer, P deployer, E release engineer,
-# O operations);
-# whether the requester may without a role; who is barred whatever the role (own: requester, owner,
-# uploader, editor; +overrider); and the statuses (S submitted, N needs-info, A approved, Q queued,
-# G deploying, or "over") it may be in, "any" for what is not about one backport.
+# O operations); whether the requester, or (tests) whoever tests it, too, may without a role; who is
+# barred whatever the role (own: requester, owner, uploader, editor; +overrider); and the statuses
+# (S submitted, N needs-info, A approved, Q queued, G deploying, or "over") it may be in, "any" for
+# what is not about one backport.
 TABLE = """
 book              DRPEO -          -              any
 watch             DRPEO -          -              SNAQG
@@ -48,6 +48,10 @@ book-late         PE    -          -              any
 move-on           RPE   requester  -              SNA
 book-again        PE    requester  -              over
 confirm-emergency EO    -          own            any
+drive             PE    -          -              any
+check-in          -     tests      -              QG
+verify            -     tests      -              G
+vouch             RPE   -          own            Q
 manage-calendar   E     -          -              any
 manage-train      E     -          -              any
 manage-tokens     E     -          -              any
@@ -70,6 +74,11 @@ STATUSES = {
 }
 OWN = {"requester", "owner", "uploader", "editor", "past-requester"}
 BARRED: dict[str, set[str]] = {"-": set(), "own": OWN, "own+overrider": {*OWN, "overrider"}}
+ASKED: dict[str, set[str]] = {
+    "-": set(),
+    "requester": {"requester"},
+    "tests": {"requester", "tester"},
+}
 
 
 def statuses_of(where: str) -> set[Status]:
@@ -82,7 +91,7 @@ def statuses_of(where: str) -> set[Status]:
 EXPECTED = {
     act: (
         {ROLES[letter] for letter in letters.strip("-")},
-        asked == "requester",
+        ASKED[asked],
         BARRED[barred],
         statuses_of(where),
     )
@@ -97,11 +106,11 @@ def every_set(names: list[str]) -> list[tuple[str, ...]]:
 
 @pytest.mark.parametrize("act", Act)
 def test_an_act_is_permitted_exactly_where_the_table_says(act: Act) -> None:
-    roles, requester_may, barred, statuses = EXPECTED[act.value]
+    roles, asked, barred, statuses = EXPECTED[act.value]
     for held in every_set(sorted(ROLES.values())):
         actor = Actor("ada", frozenset(map(Role, held)))
         for relations in every_set([relation.value for relation in Relation]):
-            expected = bool(roles & set(held)) or (requester_may and "requester" in relations)
+            expected = bool(roles & set(held)) or bool(asked & set(relations))
             expected = expected and not barred & set(relations)
             related = frozenset(map(Relation, relations))
             assert may(actor, act, related) is expected, (held, relations)

@@ -193,8 +193,8 @@ def test_what_needs_a_live_step_is_taken_back_before_it() -> None:
     broken = failed(A, ItemKind.WATCH, *FORTH[:-1])
     run = Run((broken, done(B), C, waiting(4, 14, after=[12])))
 
-    assert run.require_choice(1, Choice.REVERT) == Consequences((2, 1), (), (3,))
-    assert run.require_choice(1, Choice.LEAVE) == Consequences((), (), (3,))
+    assert run.require_choice(1, Choice.REVERT) == Consequences((2, 1), (4,), (3,))
+    assert run.require_choice(1, Choice.LEAVE) == Consequences((), (4,), (3,))
     assert run.blocked.keys() == {4}
 
 

@@ -261,9 +261,20 @@ LIFECYCLE = {
     },
     "queued": {
         Action.UNQUEUE: "approved",
+        Action.START: "deploying",
         Action.VOID_APPROVAL: "submitted",
         Action.AMEND: "submitted",
     },
+}
+# What ends, or goes on, otherwise than by the table above.
+ELSEWHERE = {
+    ("train", Action.ARRIVE): "deployed",
+    ("train", Action.SUPERSEDE): "withdrawn",
+    ("deploying", Action.FINISH): "deployed",
+    ("deploying", Action.MISS): "missed",
+    ("deploying", Action.TAKE_BACK): "reverted",
+    ("deployed", Action.TAKE_BACK): "reverted",
+    ("missed", Action.TAKE_BACK): "reverted",
 }
 
 
@@ -273,10 +284,7 @@ def test_a_backport_moves_only_as_the_table_says(status: Status, action: Action)
     row = LIFECYCLE.get(status.value, {})
     stays = {Action.HAND_OVER: status.value}
     after = (row | ENDS | stays if row else {}).get(action)
-    if (status, action) == (Status.TRAIN, Action.ARRIVE):
-        after = "deployed"
-    if (status, action) == (Status.TRAIN, Action.SUPERSEDE):
-        after = "withdrawn"
+    after = ELSEWHERE.get((status.value, action), after)
     if after is None:
         with pytest.raises(IllegalTransition, match=status.value):
             status_after(status, action)

@@ -321,11 +321,11 @@ class Run:
         needing = self._needing(position)
         for one in back:
             needing |= self._needing(one)
-        going = [s.position for s in self._waiting if s.position not in {*self.blocked, position}]
+        waiting = [s.position for s in self._waiting if s.position != position]
         return Consequences(
             back,
-            tuple(one for one in going if one in needing),
-            tuple(one for one in going if one not in needing),
+            tuple(one for one in waiting if one in needing),
+            tuple(one for one in waiting if one not in needing and one not in self.blocked),
             halts,
         )
 

@@ -1,0 +1,429 @@
+"""What a window that is deployed looks like now: read once, for services, pages and programs."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from django.conf import settings
+from django.db.models import Prefetch
+
+from scheduler.actors import actor_of, relations_to
+from scheduler.domain.backports import Mark, Urgency
+from scheduler.domain.changes import ChangeSet, ChangeStatus
+from scheduler.domain.checklist import run as domain
+from scheduler.domain.checklist.gate import stopped_by_the_train
+from scheduler.domain.checklist.run import ItemState, Outcome, Phase, StepState
+from scheduler.domain.checklist.steps import Answers, Item, ItemKind, checklist_of
+from scheduler.domain.checklist.turns import Hour, Person
+from scheduler.domain.lifecycle import Status
+from scheduler.domain.permissions import Act, may
+from scheduler.domain.planning.edges import Because
+from scheduler.domain.planning.plan import Step
+from scheduler.domain.production import Production
+from scheduler.domain.windows import FreezeScope
+from scheduler.models import (
+    Backport,
+    Change,
+    Lease,
+    Plan,
+    PlanStepMember,
+    Presence,
+    Review,
+    Run,
+    RunItem,
+    RunStep,
+    User,
+    Window,
+)
+from scheduler.queries import freezes_during, newest_plan, production_at, related_changes
+
+VOUCHED_FOR = timedelta(minutes=15)  # how long a second person's word about one commit counts
+
+
+@dataclass(frozen=True)
+class Course:
+    """A window, who drives it, and its steps as far as they are done.
+
+    Attributes:
+        plan: the one that it is locked with; None if it was never planned.
+        run: None before the driver began it.
+        lease: the one in force; None while nobody drives.
+        state: the steps, as the rules of the checklist see them.
+        rows: the stored steps, by position; none before it has begun.
+        items: the stored items by key; before it has begun, those that there will be.
+        members: the backports of each step, by position.
+        changes: those of the queue, and what the rules may have to look at.
+        production: what is where now; planned: what was, when the queue was planned.
+        leftovers: changes that are merged, known not to be deployed, and in nobody's hands.
+        here: who said that they are there, by backport.
+        at: the clock of the database.
+    """
+
+    window: Window
+    plan: Plan | None
+    run: Run | None
+    lease: Lease | None
+    state: domain.Run
+    rows: Mapping[int, RunStep]
+    items: Mapping[int, RunItem]
+    members: Mapping[int, tuple[Backport, ...]]
+    changes: ChangeSet
+    production: Production
+    leftovers: tuple[int, ...]
+    here: Mapping[int, tuple[User, ...]]
+    at: datetime
+
+    @property
+    def clock(self) -> datetime:
+        """The time in the window: a replay begins at its start, whenever that is."""
+        if self.window.as_of is None:
+            return self.at
+        gone = self.at - self.run.begun_at if self.run else timedelta()
+        return self.window.start + gone
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether its driver closed it."""
+        return self.run is not None and self.run.closed_at is not None
+
+    @property
+    def last_start(self) -> datetime:
+        """Until when a step may start, by the policy and what the driver decided."""
+        extra = self.run.extra_minutes if self.run else 0
+        start: datetime = self.window.start
+        return start + timedelta(minutes=self.window.numbers.last_start_minute + extra)
+
+    @cached_property
+    def answers(self) -> dict[int, Answers]:
+        """What was said about each change of the queue, by number."""
+        return {
+            backport.change.number: answers_of(backport)
+            for backports in self.members.values()
+            for backport in backports
+        }
+
+    @cached_property
+    def hour(self) -> Hour:
+        """The same for the sentences that people read."""
+        unverified = [row.position for row in self.rows.values() if _waits_for_word(row, self.at)]
+        return Hour(
+            run=self.state,
+            answers=self.answers,
+            driver=self.lease.holder.username if self.lease else "",
+            offered_to=self.lease.offered_to.username
+            if self.lease and self.lease.offered_to
+            else "",
+            is_locked=self.window.is_locked,
+            has_begun=self.run is not None,
+            is_closed=self.is_closed,
+            unverified=min(unverified, default=0),
+            here=frozenset(one.username for people in self.here.values() for one in people),
+        )
+
+    def person(self, user: User) -> Person:
+        """Return somebody as the sentences know them."""
+        actor = actor_of(user)
+        waits = self.members.get(self.hour.unverified, ())
+        return Person(
+            names=frozenset(name.casefold() for name in (actor.username, *actor.names)),
+            may_drive=may(actor, Act.DRIVE),
+            may_vouch=bool(waits)
+            and all(may(actor, Act.VOUCH, relations_to(actor, one)) for one in waits),
+        )
+
+
+def answers_of(backport: Backport) -> Answers:
+    """Return what the deployer needs to know of a backport."""
+    by_plan = not backport.present and {Mark.LOW_RISK.value, Mark.TEST_PLAN.value} <= {
+        *backport.marks
+    }
+    return Answers(
+        requester=backport.requester.username,
+        tester=backport.tester,
+        nick=backport.nick,
+        verify_how=backport.verify_how,
+        rollback_how=backport.rollback_how,
+        steps_before=backport.steps_before,
+        steps_after=backport.steps_after,
+        by_plan=by_plan,
+    )
+
+
+def course_of(window: Window, at: datetime) -> Course:
+    """Return how far a window is; a constant number of queries, one more for each link of a chain.
+
+    Args:
+        window: which.
+        at: the clock of the database, UTC.
+    """
+    run = Run.objects.filter(window=window).select_related("plan", "begun_by", "closed_by").first()
+    plan = run.plan if run else newest_plan(window)
+    queue = queue_of(plan)
+    members = _members(plan)
+    changes = related_changes(
+        (one.change for backports in members.values() for one in backports), (), with_diff=False
+    )
+    rows, items = _rows(run)
+    steps, upcoming = _steps(queue, rows, items, members, changes)
+    lease = (
+        Lease.objects.filter(window=window, ended_at__isnull=True)
+        .select_related("holder", "offered_to")
+        .first()
+    )
+    production = production_at(window.planned_at(at))
+    course = Course(
+        window=window,
+        plan=plan,
+        run=run,
+        lease=lease,
+        state=domain.Run(steps),
+        rows=rows,
+        items=upcoming or items,
+        members=members,
+        changes=changes,
+        production=production,
+        leftovers=_leftovers(changes, members),
+        here=_here(members),
+        at=at,
+    )
+    return replace(course, state=domain.Run(steps, _lost(course)))
+
+
+def queue_of(plan: Plan | None) -> tuple[Step, ...]:
+    """Return the steps of a stored plan."""
+    return tuple(
+        Step(
+            position=step["position"],
+            changes=tuple(step["changes"]),
+            starts=datetime.fromisoformat(step["starts"]),
+            minutes=step["minutes"],
+            because=tuple(
+                Because(one["reason"], one["first"], one["text"]) for one in step["because"]
+            ),
+        )
+        for step in (plan.result["queue"] if plan else ())
+    )
+
+
+def _members(plan: Plan | None) -> dict[int, tuple[Backport, ...]]:
+    if plan is None:
+        return {}
+    rows = PlanStepMember.objects.filter(plan=plan).select_related(
+        "step", "backport__change", "backport__requester", "backport__edited_by"
+    )
+    found: dict[int, list[Backport]] = {}
+    for row in rows.defer("backport__change__diff").order_by("backport__change__number"):
+        found.setdefault(row.step.position, []).append(row.backport)
+    return {position: tuple(backports) for position, backports in found.items()}
+
+
+def _rows(run: Run | None) -> tuple[dict[int, RunStep], dict[int, RunItem]]:
+    if run is None:
+        return {}, {}
+    in_order = RunItem.objects.select_related("done_by").order_by("place")
+    steps = RunStep.objects.filter(run=run).select_related("vouched_by")
+    rows = list(steps.prefetch_related(Prefetch("items", in_order)).order_by("position"))
+    items = {item.pk: item for row in rows for item in row.items.all()}
+    return {row.position: row for row in rows}, items
+
+
+def _steps(
+    queue: Sequence[Step],
+    rows: Mapping[int, RunStep],
+    items: Mapping[int, RunItem],
+    members: Mapping[int, tuple[Backport, ...]],
+    changes: ChangeSet,
+) -> tuple[tuple[StepState, ...], dict[int, RunItem]]:
+    """Return the steps, and the items that there will be where nothing was stored yet."""
+    states = []
+    upcoming: dict[int, RunItem] = {}
+    for step in queue:
+        row = rows.get(step.position)
+        if row is None:
+            made = items_to_make(step, members.get(step.position, ()), changes)
+            for item in made:
+                item.pk = len(upcoming) + 1
+                upcoming[item.pk] = item
+            states.append(StepState(step, items=tuple(map(state_of_item, made))))
+            continue
+        states.append(
+            StepState(
+                step,
+                phase=Phase(row.phase),
+                items=tuple(state_of_item(i) for i in items.values() if i.step_id == row.pk),
+                outcome=Outcome(row.outcome) if row.outcome else None,
+                failed_at=ItemKind(row.failed_item) if row.failed_item else None,
+                is_broken=row.is_broken,
+                back=row.back,
+            )
+        )
+    return tuple(states), upcoming
+
+
+def state_of_item(item: RunItem) -> ItemState:
+    """Return a stored item as the rules of the checklist see it."""
+    return ItemState(item.pk, ItemKind(item.kind), item.number, item.minutes, item.done_at)
+
+
+def items_to_make(step: Step, backports: Iterable[Backport], changes: ChangeSet) -> list[RunItem]:
+    """Return the items of a step, not stored, in order."""
+    answers = {one.change.number: answers_of(one) for one in backports}
+    told = checklist_of(
+        step,
+        changes,
+        answers,
+        spiderpig=settings.SPIDERPIG_URL,
+        watch_minutes=settings.SWAT_WATCH_MINUTES,
+    )
+    return stored_items(told, first=1)
+
+
+def stored_items(told: Iterable[Item], *, first: int) -> list[RunItem]:
+    """Return items as rows, not stored, numbered from `first`."""
+    return [
+        RunItem(
+            place=place,
+            kind=item.kind.value,
+            number=item.number,
+            title=item.title[:300],
+            command=item.commands.command,
+            link=item.commands.link,
+            log=item.commands.log,
+            note=item.note,
+            minutes=item.minutes,
+        )
+        for place, item in enumerate(told, start=first)
+    ]
+
+
+def _waits_for_word(row: RunStep, at: datetime) -> bool:
+    """Return whether a step waits for a second person."""
+    return row.phase == Phase.WAITING.value and bool(row.unverified) and not is_vouched(row, at)
+
+
+def is_vouched(row: RunStep, at: datetime) -> bool:
+    """Return whether a second person said a while ago that a step may start unverified."""
+    return row.vouched_at is not None and at - row.vouched_at <= VOUCHED_FOR
+
+
+def _lost(course: Course) -> dict[int, str]:
+    """Return the changes that must not be started any more: number to the sentence that says why.
+
+    Those whose approval ended, which left the window, which Gerrit would not let pass any more,
+    which the train has left behind, or which a freeze stops that came later.
+    """
+    window, plan = course.window, course.plan
+    waiting = [state.position for state in course.state.steps if state.phase is Phase.WAITING]
+    backports = [one for position in waiting for one in course.members.get(position, ())]
+    if plan is None or course.is_closed or not window.is_locked or not backports:
+        return {}
+    train = plan.document["train"]
+    lost = stopped_by_the_train(
+        [one.change.number for one in backports],
+        course.changes,
+        course.production,
+        Production(tuple(train["checked_out"]), train["live"]),
+    )
+    freezes = () if window.as_of else freezes_during(window)
+    approved = _approved_before(backports)
+    for one in backports:
+        reason = why_not(one, approved.get(one.pk))
+        for freeze in freezes:
+            if freeze.scope is FreezeScope.ALL or one.urgency > Urgency.HIGH:
+                reason = reason or f"A freeze stops it: {freeze.reason or 'no reason was given'}."
+        if reason:
+            lost[one.change.number] = reason
+    return lost
+
+
+def _approved_before(backports: Iterable[Backport]) -> dict[int, int]:
+    """Return the patch set that was last approved of those that are not queued any more."""
+    left = [one.pk for one in backports if one.status != Status.QUEUED.value]
+    if not left:
+        return {}
+    reviews = Review.objects.filter(backport__in=left, decision="approve").order_by("made_at")
+    return dict(reviews.values_list("backport", "patch_set"))
+
+
+_LEFT: Mapping[str, str] = {
+    Status.WITHDRAWN.value: "It was withdrawn.",
+    Status.DECLINED.value: "It was declined.",
+    Status.MISSED.value: "It was missed.",
+    Status.TRAIN.value: "It was left to the train.",
+    Status.DEDICATED.value: "It was left to a dedicated window.",
+    Status.REVERTED.value: "It was reverted.",
+    Status.DEPLOYED.value: "It is deployed already.",
+}
+
+
+def why_not(backport: Backport, approved: int | None = None) -> str:
+    """Return why a queued backport must not be started any more; "" if nothing speaks against it.
+
+    Args:
+        backport: with its change.
+        approved: the patch set that was last approved, if it is not queued any more.
+    """
+    change = backport.change
+    if backport.status == Status.QUEUED.value:
+        return _what_gerrit_objects(change)
+    if approved is not None and approved != change.patch_set:
+        return (
+            f"It has a new patch set since the lock: {change.patch_set} now, and "
+            f"{approved} was approved."
+        )
+    return _LEFT.get(backport.status, "It lost its approval since the lock.")
+
+
+def _what_gerrit_objects(change: Change) -> str:
+    """Return what Gerrit says against a change that was fine when its queue was locked."""
+    if change.status == ChangeStatus.ABANDONED.value:
+        return "It was abandoned in Gerrit since the lock."
+    if change.work_in_progress:
+        return "It became a work in progress in Gerrit since the lock."
+    if change.labels.get("Verified", 0) < 0:
+        return "CI failed since the lock."
+    if change.status != ChangeStatus.MERGED.value and change.labels.get("Code-Review", 0) < 1:
+        return "It lost its code review in Gerrit since the lock."
+    return ""
+
+
+def _leftovers(changes: ChangeSet, members: Mapping[int, tuple[Backport, ...]]) -> tuple[int, ...]:
+    """Return what is merged, known not to be deployed, and in nobody's hands.
+
+    What was reverted after it had failed is merged and not deployed, too, and dealt with.
+    """
+    queued = {one.change.number for backports in members.values() for one in backports}
+    left = sorted(
+        one.number
+        for one in changes
+        if one.is_merged and one.deployed is False and one.number not in queued
+    )
+    if not left:
+        return ()
+    newest: dict[int, str] = dict(
+        Backport.objects.filter(change__number__in=left)
+        .order_by("submitted_at", "pk")
+        .values_list("change__number", "status")
+    )
+    return tuple(one for one in left if newest.get(one) != Status.REVERTED.value)
+
+
+def _here(members: Mapping[int, tuple[Backport, ...]]) -> dict[int, tuple[User, ...]]:
+    keys = [one.pk for backports in members.values() for one in backports]
+    rows = Presence.objects.filter(backport__in=keys).select_related("person").order_by("at")
+    found: dict[int, list[User]] = {}
+    for row in rows:
+        found.setdefault(row.backport_id, []).append(row.person)
+    return {backport: tuple(people) for backport, people in found.items()}
+
+
+def earlier_unfinished(window: Window) -> Window | None:
+    """Return another window of which a step is under way, if there is one."""
+    rows = RunStep.objects.filter(
+        phase__in=[phase.value for phase in Phase if phase.is_under_way],
+        run__window__as_of__isnull=True,
+        run__closed_at__isnull=True,
+    ).exclude(run__window=window)
+    found = rows.select_related("run__window").first()
+    return found.run.window if found else None
