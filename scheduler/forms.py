@@ -15,6 +15,7 @@ from django.http import QueryDict
 
 from scheduler.adapters.cleaning import visible_line, visible_prose
 from scheduler.domain.backports import Kind, Mark, Urgency
+from scheduler.domain.checklist.run import Choice
 from scheduler.domain.errors import AmbiguousLocalTime, NoSuchLocalTime
 from scheduler.domain.permissions import Role, Scope
 from scheduler.domain.policy.rules import RULES_BY_ID
@@ -30,6 +31,8 @@ from scheduler.services.calendar import (
     SeriesFacts,
     WindowFacts,
 )
+from scheduler.services.deploying import MOST_EXTRA
+from scheduler.services.failing import WHY_MISSED
 
 LONGEST = 2000
 LONGEST_REASON = 500
@@ -947,3 +950,103 @@ class TrainFilesForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
     )
     lists = FilesField(label="Or their lists: group0.dblist, …", required=False)
+
+
+class LeaseForm(forms.Form):
+    """Something about a window that is deployed, by who drives it under this number."""
+
+    lease = forms.IntegerField(min_value=1)
+    seen = LineField(max_length=64, required=False)
+
+
+class TakeForm(forms.Form):
+    """That somebody takes the wheel, and why, if it was another's."""
+
+    reason = ProseField(max_length=LONGEST_REASON, required=False)
+
+
+class OfferForm(LeaseForm):
+    """To whom the wheel is handed, and what they have to know."""
+
+    to = LineField(max_length=150, error_messages={"required": "Say to whom you hand it."})
+    note = ProseField(
+        max_length=LONGEST_REASON,
+        error_messages={"required": "Write what the other one has to know."},
+    )
+
+
+class StepForm(forms.Form):
+    """Something about a step that was shown like this; a tester has no lease."""
+
+    seen = forms.IntegerField(
+        min_value=0,
+        error_messages={"required": "Load the page again.", "invalid": "Load the page again."},
+    )
+    lease = forms.IntegerField(
+        min_value=1, required=False, error_messages={"invalid": "Load the page again."}
+    )
+
+
+class TickForm(StepForm):
+    """That an item is done, with the proof."""
+
+    proof = ProseField(max_length=LONGEST, required=False)
+
+
+class VouchForm(StepForm):
+    """That a step may start unverified, and how the second person knows."""
+
+    reason = ProseField(
+        max_length=LONGEST_REASON,
+        error_messages={"required": "Say how you know that it is what was approved."},
+    )
+
+
+class FailForm(StepForm):
+    """What was seen when a step failed."""
+
+    output = ProseField(
+        max_length=LONGEST,
+        error_messages={"required": "Say what was seen: everybody else has to understand it."},
+    )
+
+
+class ChooseForm(StepForm):
+    """What is done about a step that failed, as its consequences were shown."""
+
+    choice = forms.ChoiceField(
+        choices=[(one.value, one.value) for one in Choice],
+        error_messages={"required": "Choose: revert it, or leave it."},
+    )
+    shown_revert = LineField(max_length=200, required=False)
+    shown_leave = LineField(max_length=200, required=False)
+    reason = ProseField(
+        max_length=LONGEST_REASON, error_messages={"required": "Say why, in a sentence."}
+    )
+
+
+class MissForm(StepForm):
+    """Why a step does not go, as what falls with it was shown."""
+
+    why = forms.ChoiceField(
+        choices=[(why, words) for why, words in WHY_MISSED.items()],
+        error_messages={"required": "Say why it does not go."},
+    )
+    shown = LineField(max_length=200, required=False)
+    reason = ProseField(max_length=LONGEST_REASON, required=False)
+
+
+class ExtendForm(LeaseForm):
+    """How many minutes later steps may start, and why."""
+
+    minutes = forms.IntegerField(min_value=1, max_value=MOST_EXTRA)
+    reason = ProseField(
+        max_length=LONGEST_REASON, error_messages={"required": "Say why steps may start later."}
+    )
+
+
+class CloseForm(LeaseForm):
+    """That a window is closed, with what was shown to be missed then."""
+
+    left = LineField(max_length=200, required=False)
+    reason = ProseField(max_length=LONGEST_REASON, required=False)

@@ -435,5 +435,8 @@ GERRIT_PUBLIC_URL: str = env.str("GERRIT_PUBLIC_URL", default="https://gerrit.wi
 SPIDERPIG_URL: str = env.str("SPIDERPIG_URL", default="https://spiderpig.wikimedia.org/")
 # How many minutes the logs are watched after each sync before a step may end.
 SWAT_WATCH_MINUTES: int = env.int("SWAT_WATCH_MINUTES", default=2)
+# Where pages hear that something changed (`swat.asgi`), such as "/events/" behind one proxy; ""
+# leaves that out: pages ask again every ten seconds.
+EVENTS_URL: str = env.str("EVENTS_URL", default="")
 MAIN_BRANCHES: tuple[str, ...] = tuple(env.list("MAIN_BRANCHES", default=["master", "main"]))
 RELEASE_BRANCH_PREFIX: str = env.str("RELEASE_BRANCH_PREFIX", default="wmf/")

@@ -7,6 +7,7 @@ from scheduler.adapters.gerrit import Gerrit
 from scheduler.adapters.ports import ReviewSystem
 
 PAGE_SECONDS = 5.0
+START_SECONDS = 3.0  # for a step that is to start: a whole hour waits (`trust.md` A8)
 
 _BREAKERS: dict[str, Breaker] = {}  # by address: everybody in this process who asks shares one
 

@@ -17,6 +17,8 @@ from django.utils.safestring import SafeString
 
 from scheduler.actors import UNPROTECTED, actor_of, needs_second_factor, roles_of
 from scheduler.adapters.cleaning import visible_prose
+from scheduler.domain.checklist.run import spoken as item_spoken
+from scheduler.domain.checklist.steps import ItemKind
 from scheduler.domain.permissions import PERMITS, Act, may
 from scheduler.models import User
 
@@ -306,3 +308,29 @@ def calendar_links(context: Context) -> dict[str, object]:
     user = context.get("user")
     may_import = isinstance(user, User) and may(actor_of(user), Act.MANAGE_CALENDAR)
     return {"week": f"{timezone.now():%G-W%V}", "may_import": may_import}
+
+
+_PHASES = {
+    "waiting": ("", "○"),
+    "going": ("info", "▶"),
+    "failed": ("bad", "✕"),
+    "going-back": ("warn", "↩"),
+    "deployed": ("good", "✓"),
+    "reverted": ("bad", "↩"),
+    "skipped": ("warn", "↷"),
+    "missed": ("warn", "\N{EN DASH}"),
+    "blocked": ("bad", "■"),
+}
+
+
+@register.filter
+def phase_chip(look: str) -> SafeString:
+    """Show how far a step is, or what became of it."""
+    tone, sign = _PHASES.get(look, ("", "·"))
+    return _chip(tone, sign, look.replace("-", " "))
+
+
+@register.filter
+def item_word(kind: str) -> str:
+    """Return what is done in an item, in a word or two."""
+    return item_spoken(ItemKind(kind))
