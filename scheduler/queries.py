@@ -230,6 +230,11 @@ def production_at(moment: datetime) -> Production:
     )
 
 
+def live_at(moment: datetime) -> Production:
+    """Return what is checked out and live where at a moment, and nothing of what is to come."""
+    return train.production_at(moment, versions(at=moment), moves_in_force(moment), ())
+
+
 def versions(*, at: datetime | None = None) -> list[train.Version]:
     """Return the versions of the train with their promotions, oldest first.
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from django.conf import settings
 from django.db.models import Prefetch
 
-from scheduler.actors import actor_of, relations_to
+from scheduler.actors import relations_to
 from scheduler.domain.backports import Mark, Urgency
 from scheduler.domain.changes import ChangeSet, ChangeStatus
 from scheduler.domain.checklist import run as domain
@@ -17,7 +17,7 @@ from scheduler.domain.checklist.run import ItemState, Outcome, Phase, StepState
 from scheduler.domain.checklist.steps import Answers, Item, ItemKind, checklist_of
 from scheduler.domain.checklist.turns import Hour, Person
 from scheduler.domain.lifecycle import Status
-from scheduler.domain.permissions import Act, may
+from scheduler.domain.permissions import Act, Actor, may
 from scheduler.domain.planning.edges import Because
 from scheduler.domain.planning.plan import Step
 from scheduler.domain.production import Production
@@ -36,7 +36,7 @@ from scheduler.models import (
     User,
     Window,
 )
-from scheduler.queries import freezes_during, newest_plan, production_at, related_changes
+from scheduler.queries import freezes_during, live_at, newest_plan, related_changes
 
 VOUCHED_FOR = timedelta(minutes=15)  # how long a second person's word about one commit counts
 
@@ -121,9 +121,8 @@ class Course:
             here=frozenset(one.username for people in self.here.values() for one in people),
         )
 
-    def person(self, user: User) -> Person:
+    def person(self, actor: Actor) -> Person:
         """Return somebody as the sentences know them."""
-        actor = actor_of(user)
         waits = self.members.get(self.hour.unverified, ())
         return Person(
             names=frozenset(name.casefold() for name in (actor.username, *actor.names)),
@@ -171,7 +170,7 @@ def course_of(window: Window, at: datetime) -> Course:
         .select_related("holder", "offered_to")
         .first()
     )
-    production = production_at(window.planned_at(at))
+    production = live_at(window.planned_at(at))
     course = Course(
         window=window,
         plan=plan,

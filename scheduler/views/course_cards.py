@@ -15,10 +15,10 @@ from scheduler.domain.checklist.run import (
     watched_until,
 )
 from scheduler.domain.checklist.steps import ItemKind
-from scheduler.domain.checklist.turns import Now, now_for, tester_of
+from scheduler.domain.checklist.turns import Now, Person, now_for, tester_of
 from scheduler.domain.errors import Refused
 from scheduler.domain.lifecycle import Status
-from scheduler.domain.permissions import Relation
+from scheduler.domain.permissions import Actor, Relation
 from scheduler.models import Backport, RunItem, RunStep, User
 from scheduler.services.failing import shown_of
 from scheduler.services.runs import Course
@@ -335,13 +335,14 @@ class Mine:
     """What one person sees beside the board: what they do now, and the forms for it.
 
     Attributes:
-        user: who looks.
+        user: who looks; actor: the same with their roles and names.
         relations: what they are to each backport of the queue, by its key.
         others: account names of those who may drive, too.
     """
 
     board: Board
     user: User
+    actor: Actor
     relations: Mapping[int, frozenset[Relation]]
     others: tuple[str, ...] = ()
 
@@ -350,9 +351,13 @@ class Mine:
         return self.board.course
 
     @cached_property
+    def _person(self) -> Person:
+        return self._course.person(self.actor)
+
+    @cached_property
     def now(self) -> Now:
         """What they do now."""
-        return now_for(self._course.person(self.user), self._course.hour)
+        return now_for(self._person, self._course.hour)
 
     @property
     def drives(self) -> bool:
@@ -372,7 +377,7 @@ class Mine:
         lease, window = self._course.lease, self._course.window
         if self.drives or self._course.is_closed or not window.is_locked:
             return False
-        if not self._course.person(self.user).may_drive or not window.takes_place:
+        if not self._person.may_drive or not window.takes_place:
             return False
         is_free = lease is None or lease.until <= self._course.at
         return is_free and (self._course.run is not None or not window.is_over(self._course.at))
@@ -380,11 +385,7 @@ class Mine:
     @property
     def may_vouch(self) -> bool:
         """Whether the step that waits for a second person waits for them."""
-        return (
-            bool(self._course.hour.unverified)
-            and not self.drives
-            and self._course.person(self.user).may_vouch
-        )
+        return bool(self._course.hour.unverified) and not self.drives and self._person.may_vouch
 
     @property
     def verifying(self) -> tuple[ItemCard, ...]:

@@ -41,6 +41,7 @@ def show(
     mine = Mine(
         board,
         request.user,
+        actor,
         relations={
             one.pk: relations_to(actor, one) for some in course.members.values() for one in some
         },
