@@ -36,11 +36,12 @@ class Circle(Enum):
     WATCHERS = (Why.WATCHED, "you watch it")
     PAIR_WATCHERS = (Why.WATCHED, "you watch one of the two")
     DEPLOYERS = (Why.WINDOW, "you deploy this window")
-    TESTERS = (Why.OWN, "you test it, and it waits for you")
+    TESTERS = (Why.OWN, "you requested it or test it, and it waits to be verified")
     FORMER_DRIVER = (Why.WINDOW, "you drove this window")
     OFFERED = (Why.WINDOW, "the wheel was handed to you")
     VOUCHERS = (Why.REVIEW, "it waits for a second person, and you may be that person")
     FALLEN_REQUESTERS = (Why.OWN, "you requested what failed, or what needs it")
+    RUN_REQUESTERS = (Why.OWN, "you requested something that was in its queue")
     RUN_WATCHERS = (Why.WATCHED, "you watch something that was in its queue")
     LOCKED_DEPLOYERS = (Why.WINDOW, "you deploy this window, and it is locked")
 
@@ -159,7 +160,7 @@ CIRCLES: Mapping[str, tuple[Circle, ...]] = {
     "lease.accept": (),
     "lease.give-back": (Circle.DEPLOYERS,),
     "window.begin": (Circle.QUEUE_REQUESTERS,),
-    "window.close": (Circle.QUEUE_REQUESTERS, Circle.DEPLOYERS, Circle.RUN_WATCHERS),
+    "window.close": (Circle.RUN_REQUESTERS, Circle.DEPLOYERS, Circle.RUN_WATCHERS),
     "window.extend": (),
     "step.tick": (Circle.TESTERS,),
     "step.fail": (Circle.FALLEN_REQUESTERS,),

@@ -63,6 +63,44 @@ def words_of(payload: Payload) -> str:
     return _text(payload, "reason") or _text(payload, "reply")
 
 
+def summary_of(payload: Payload) -> tuple[str, ...]:
+    """Return how each step of a window went that was closed, two or three lines for each.
+
+    Times are UTC; those of another day than the planned one have their day.
+
+    Args:
+        payload: of `window.close`; what is no summary has no lines.
+    """
+    steps = payload.get("steps")
+    rows = [step for step in steps if isinstance(step, dict)] if isinstance(steps, list) else []
+    return tuple(line for step in rows for line in _step_lines(step))
+
+
+def _step_lines(step: Payload) -> list[str]:
+    changes = _in_words(_several(step, "changes")) or "nothing"
+    day = _text(step, "planned")[:10]
+    planned, started, ended = (_hour(step, name, day) for name in ("planned", "started", "ended"))
+    lines = [
+        f"Step {_text(step, 'step')}, {changes}: {_text(step, 'outcome') or 'no outcome'}",
+        f"  planned {planned or 'at no time'}, {f'started {started}' if started else 'not started'}"
+        + (f", ended {ended}" if ended else ""),
+    ]
+    reason = _text(step, "reason")
+    return [*lines, f"  {reason}"] if reason else lines
+
+
+def _hour(step: Payload, name: str, day: str) -> str:
+    """Return a time of a step as the clock shows it; "" if there is none."""
+    text = _text(step, name)
+    try:
+        moment = datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        return text
+    return (
+        f"{moment:%H:%M}" if f"{moment:%Y-%m-%d}" == day else f"{moment.day} {moment:%b %Y, %H:%M}"
+    )
+
+
 def _text(payload: Payload, name: str) -> str:
     value = payload.get(name, "")
     return str(value) if isinstance(value, str | int) else ""
@@ -291,8 +329,7 @@ def _tick(payload: Payload) -> str:
     about = _in_words(_several(payload, "changes")) or "it"
     by_plan = ", by its test plan" if payload.get("by_plan") else ""
     told = _TICKED.get(_text(payload, "item"), "did something for {about}")
-    now = _text(payload, "now")
-    return told.format(about=about) + by_plan + (f". {now}" if now else "")
+    return told.format(about=about) + by_plan
 
 
 def _fail(payload: Payload) -> str:
@@ -304,7 +341,7 @@ def _fail(payload: Payload) -> str:
 def _choose(payload: Payload) -> str:
     about = _in_words(_several(payload, "changes")) or "it"
     if payload.get("choice") == "leave":
-        return f"left {about} as it is"
+        return f"left {about} as is"
     return f"decided to revert {about}"
 
 

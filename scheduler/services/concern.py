@@ -10,14 +10,24 @@ from collections.abc import Callable, Iterable, Mapping
 
 from django.db.models import Q
 
-from scheduler.actors import actor_of, relations_to
+from scheduler.actors import actor_of, is_same_person, relations_to
 from scheduler.adapters.plan_document import parse
 from scheduler.domain.lifecycle import TRANSITIONS
 from scheduler.domain.notices import Circle, Why, circles_of
 from scheduler.domain.permissions import EMERGENCY_ROLES, PERMITS, Act, may
-from scheduler.domain.planning.needing import needing
-from scheduler.models import Acknowledgement, Backport, Event, Override, Plan, User
-from scheduler.services.histories import LOCK, MOVE_ON, MOVES, SUBMIT, UNLOCK
+from scheduler.domain.planning.needing import needing, needing_each
+from scheduler.models import (
+    Acknowledgement,
+    Backport,
+    Event,
+    Override,
+    Plan,
+    PlanStepMember,
+    Run,
+    User,
+)
+from scheduler.services.histories import FINISH, LOCK, MOVE_ON, MOVES, SUBMIT, UNLOCK
+from scheduler.services.runs import answers_of
 
 _PLANS_LOOKED_AT = 2  # what left the queue with an event is in the one before
 
@@ -219,19 +229,20 @@ def _overriders(event: Event) -> Iterable[User]:
 
 def _who_may(act: Act) -> Callable[[Event], Iterable[User]]:
     """Return who finds the people who may do something to the backport."""
+    return lambda event: _permitted(act, _as_it_was(event))
 
-    def find(event: Event) -> list[User]:
-        backports = _as_it_was(event)
-        roles = [role.value for role in PERMITS[act].roles]
-        people = User.objects.filter(groups__name__in=roles, is_active=True, mail_reviews=True)
-        found = []
-        for person in people.exclude(email="").distinct():
-            actor = actor_of(person)
-            if any(may(actor, act, relations_to(actor, backport)) for backport in backports):
-                found.append(person)
-        return found
 
-    return find
+def _permitted(act: Act, backports: Iterable[Backport]) -> list[User]:
+    """Return who may do something to each of some backports, and wants mail about that."""
+    about = list(backports)
+    roles = [role.value for role in PERMITS[act].roles]
+    people = User.objects.filter(groups__name__in=roles, is_active=True, mail_reviews=True)
+    found = []
+    for person in people.exclude(email="").distinct() if about else ():
+        actor = actor_of(person)
+        if all(may(actor, act, relations_to(actor, backport)) for backport in about):
+            found.append(person)
+    return found
 
 
 def _window_requesters(event: Event) -> Iterable[User]:
@@ -285,6 +296,77 @@ def _deployers(event: Event) -> Iterable[User]:
     return event.window.deployers.all() if event.window else []
 
 
+def _in_run(event: Event, numbers: object) -> list[Backport]:
+    """Return the backports of these changes in the steps of its window, whatever became of them.
+
+    The steps are fixed once a window was begun, so they were those when it happened.
+    """
+    about = numbers if isinstance(numbers, list) else []
+    runs = Run.objects.filter(window=event.window_id)
+    members = PlanStepMember.objects.filter(
+        plan__in=runs.values("plan"), backport__change__number__in=about
+    )
+    rows = Backport.objects.filter(pk__in=members.values("backport")).order_by("pk")
+    people = rows.select_related("change", "requester", "edited_by")
+    return _with_requesters_then(event, people.defer("change__diff"))
+
+
+def _testers(event: Event) -> Iterable[User]:
+    """Return who may say what they see on the test servers, where it waits for that now.
+
+    Nobody, where the deployer does it by the test plan.
+    """
+    waiting = _in_run(event, event.payload.get("verify"))
+    waiting = [backport for backport in waiting if not answers_of(backport).by_plan]
+    named = Q(pk__in=[])
+    for name in {backport.tester for backport in waiting if backport.tester}:
+        named |= Q(username__iexact=name) | Q(other_names__name__iexact=name)
+    testers = User.objects.filter(named).distinct()
+    return [*(backport.requester for backport in waiting), *testers]
+
+
+def _vouchers(event: Event) -> Iterable[User]:
+    """Return who may be the second person for a step; who drives is the first."""
+    people = _permitted(Act.VOUCH, _in_run(event, event.payload.get("changes")))
+    driver = event.actor
+    return [one for one in people if driver is None or not is_same_person(driver, one)]
+
+
+def _fallen_requesters(event: Event) -> Iterable[User]:
+    """Return who requested what failed, and what needs it and had not left the queue by then."""
+    run = Run.objects.filter(window=event.window_id).select_related("plan").first()
+    failed = event.payload.get("changes")
+    if run is None or not isinstance(failed, list):
+        return []
+    queued = {number for step in run.plan.result["queue"] for number in step["changes"]}
+    along = needing_each(parse(json.dumps(run.plan.document)), queued.intersection(failed))
+    others = sorted(queued.intersection({one for some in along.values() for one in some}))
+    return [backport.requester for backport in (*_in_run(event, failed), *_staying(event, others))]
+
+
+def _staying(event: Event, numbers: list[int]) -> list[Backport]:
+    """Return those of its window's steps that had not left the queue when it happened."""
+    backports = _in_run(event, numbers)
+    ends = (_ENDING | {MOVE_ON}) - {FINISH}
+    left = Event.objects.filter(backport__in=backports, kind__in=ends, seq__lt=event.seq)
+    gone = set(left.values_list("backport", flat=True))
+    return [backport for backport in backports if backport.pk not in gone]
+
+
+def _in_summary(event: Event) -> list[Backport]:
+    """Return the backports in the steps of a window, as the event that closed it names them."""
+    steps = event.payload.get("steps") or []
+    return _in_run(event, [number for step in steps for number in step["changes"]])
+
+
+def _run_requesters(event: Event) -> Iterable[User]:
+    return [backport.requester for backport in _in_summary(event)]
+
+
+def _run_watchers(event: Event) -> Iterable[User]:
+    return User.objects.filter(watches__backport__in=_in_summary(event)).distinct()
+
+
 _PEOPLE: Mapping[Circle, Callable[[Event], Iterable[User]]] = {
     Circle.REQUESTER: _requester,
     Circle.NEW_REQUESTER: _named("to"),
@@ -307,4 +389,11 @@ _PEOPLE: Mapping[Circle, Callable[[Event], Iterable[User]]] = {
     Circle.PAIR_WATCHERS: _pair_watchers,
     Circle.DEPLOYERS: _deployers,
     Circle.LOCKED_DEPLOYERS: _deployers,
+    Circle.TESTERS: _testers,
+    Circle.FORMER_DRIVER: _named("from"),
+    Circle.OFFERED: _named("to"),
+    Circle.VOUCHERS: _vouchers,
+    Circle.FALLEN_REQUESTERS: _fallen_requesters,
+    Circle.RUN_REQUESTERS: _run_requesters,
+    Circle.RUN_WATCHERS: _run_watchers,
 }

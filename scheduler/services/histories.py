@@ -28,6 +28,7 @@ from scheduler.services.events import is_number
 _PAGE = 2_000  # events read at once
 
 SUBMIT, MOVE_ON = "backport.submit", "backport.move-on"
+FINISH, TAKE_BACK, MISS = "backport.finish", "backport.take-back", "backport.miss"
 LOCK, UNLOCK = "window.lock", "window.unlock"
 MOVE, CANCEL, SKIP = "window.move", "window.cancel", "window.skip"
 CONFIRM = "window.confirm-emergency"

@@ -19,13 +19,17 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
-from scheduler.actors import actor_of
+from scheduler.actors import actor_of, relations_to
+from scheduler.domain.checklist.steps import ItemKind
+from scheduler.domain.checklist.turns import Now, now_for
 from scheduler.domain.errors import OutOfDate
 from scheduler.domain.notices import Why
-from scheduler.domain.permissions import Act, require
-from scheduler.domain.sentences import sentence_of, words_of
+from scheduler.domain.permissions import Act, Relation, require
+from scheduler.domain.sentences import sentence_of, summary_of, words_of
 from scheduler.models import Backport, Delivery, Event, Notification, User
+from scheduler.services.clock import database_now
 from scheduler.services.concern import concerned_by, reason_for
+from scheduler.services.runs import Course, course_of
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +38,7 @@ LEASE = timedelta(minutes=3)  # longer than a sweep and its last mail (EMAIL_TIM
 FIRST_PAUSE = timedelta(seconds=30)  # after a failure; twice as long after each further one, …
 LONGEST_PAUSE = timedelta(hours=1)  # … up to this
 LONGEST_SUBJECT = 180  # characters
+CLOSE, TICK = "window.close", "step.tick"
 
 
 def deliver_events(*, at: datetime, limit: int = 500) -> int:
@@ -122,8 +127,12 @@ def _send(pk: int, at: datetime) -> bool:
     if not notification.recipient.is_active or not notification.recipient.email:
         notification.delete()  # nobody reads it any more
         return False
+    course = _course_for(notification.event)
+    if course and notification.event.kind == TICK and not _waits_for(notification, course):
+        notification.delete()  # they did it meanwhile, or it failed: it asks for nothing any more
+        return False
     try:
-        mail_of(notification).send()
+        _mail_of(notification, course).send()
     except (OSError, ValueError) as failure:  # the server's troubles; an address that is none
         what = one_line(f"{type(failure).__name__}: {failure}")
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(notification.attempts - 1, 10))
@@ -143,19 +152,57 @@ def mail_of(notification: Notification) -> EmailMessage:
 
     Its Message-ID is the same each time, so that whoever receives it twice can tell.
     """
+    return _mail_of(notification, _course_for(notification.event))
+
+
+def _mail_of(notification: Notification, course: Course | None) -> EmailMessage:
+    """Return the same; what its reader does now, as their page says it, stands in it, too.
+
+    Args:
+        notification: which.
+        course: how far the window is that is being deployed; None where it is about none.
+    """
     event, person = notification.event, notification.recipient
     host = urlsplit(settings.PUBLIC_URL).hostname or "localhost"
     what = sentence_of(event.kind, event.payload, event.actor_name)
+    now = now_for(course.person(actor_of(person)), course.hour) if course else None
     about = f"backport-{event.backport_id}" if event.backport else f"window-{event.window_id or 0}"
     return EmailMessage(
-        subject=_subject(event, what),
-        body=render_to_string("scheduler/mail/event.txt", _facts(notification, what)),
+        subject=_subject(event, now.sentence if now and now.is_mine else what),
+        body=render_to_string("scheduler/mail/event.txt", _facts(notification, what, now)),
         to=[formataddr((one_line(person.get_full_name()), person.email))],
         headers={
             "Message-ID": f"<event-{event.seq}.{event.hash[:16]}.{person.pk}@{host}>",
             "References": f"<{about}@{host}>",  # what is about one thing stands together
             "Auto-Submitted": "auto-generated",  # no absence is answered
         },
+    )
+
+
+def _course_for(event: Event) -> Course | None:
+    """Return how far the window of an event is, if it tells of one that is still being deployed."""
+    if event.window is None or not _is_of_the_hour(event.kind) or event.kind == CLOSE:
+        return None
+    return course_of(event.window, database_now())
+
+
+def _is_of_the_hour(kind: str) -> bool:
+    """Return whether events of a kind tell how a window is being deployed."""
+    return kind in {CLOSE, "window.begin", "window.extend"} or kind.startswith(("lease.", "step."))
+
+
+def _waits_for(notification: Notification, course: Course) -> bool:
+    """Return whether what a mail asks somebody to verify still waits for them."""
+    event, actor = notification.event, actor_of(notification.recipient)
+    asked = event.payload.get("verify") or []
+    current = course.state.current
+    turn = current.turn if current and not course.is_closed else ()
+    waiting = {one.number for one in turn if one.kind is ItemKind.VERIFY and one.number in asked}
+    return any(
+        backport.change.number in waiting
+        and relations_to(actor, backport) & {Relation.REQUESTER, Relation.TESTER}
+        for backports in course.members.values()
+        for backport in backports
     )
 
 
@@ -169,7 +216,8 @@ def path_to(event: Event) -> str:
     if event.backport_id is not None:
         return reverse("backport", args=[event.backport_id])
     if event.window_id is not None:
-        return reverse("window", args=[event.window_id])
+        page = "deploy" if _is_of_the_hour(event.kind) else "window"
+        return reverse(page, args=[event.window_id])
     return reverse("profile" if event.kind.startswith("person.") else "calendar")
 
 
@@ -198,14 +246,17 @@ def _thing(event: Event) -> str:
     return "Your account" if event.kind.startswith("person.") else "Calendar"
 
 
-def _facts(notification: Notification, what: str) -> dict[str, object]:
-    """Return what the template of a mail shows; each value a line, but for what people wrote."""
+def _facts(notification: Notification, what: str, now: Now | None) -> dict[str, object]:
+    """Return what the template of a mail shows; each value a line, or a list of such."""
     event, person = notification.event, notification.recipient
     window = event.window or (event.backport.window if event.backport else None)
     said = [one_line(line) for line in words_of(event.payload).splitlines()]
     return {
         "sentence": one_line(what),
+        "now": one_line(now.sentence) if now else "",
+        "is_mine": now is not None and now.is_mine,
         "said": said,
+        "summary": _summary_of(event),
         "change": _change_line(event.backport),
         "window": one_line(str(window)) if window else "",
         "at": _moment(event.at, person),
@@ -214,6 +265,12 @@ def _facts(notification: Notification, what: str) -> dict[str, object]:
         "choice": _CHOICES[Why(notification.why)],
         "profile": _absolute(reverse("profile")),
     }
+
+
+def _summary_of(event: Event) -> list[str]:
+    """Return how each step of a closed window went, a line each; their indents stay."""
+    lines = summary_of(event.payload) if event.kind == CLOSE else ()
+    return ["  " * line.startswith(" ") + one_line(line) for line in lines]
 
 
 _CHOICES = {
