@@ -141,6 +141,11 @@ class BackportAnswersForm(forms.Form):
     )
     steps_before = _text("Steps before", "create the table with the script.", required=False)
     steps_after = _text("Steps after", "purge the main page.", required=False)
+    what_differs = _text(
+        "It was reverted: what is different this time?",
+        "the schema is removed by now, so that it cannot be registered twice.",
+        required=False,
+    )
     marks = forms.MultipleChoiceField(
         label="What is true of it",
         help_text="Such as: low risk, if only a message changes.",
@@ -464,6 +469,7 @@ class OtherWindowForm(forms.Form):
 
     window = forms.ModelChoiceField(queryset=Window.objects.all())
     fingerprint = LineField(max_length=64, required=False)
+    what_differs = ProseField(max_length=LONGEST, required=False)
 
 
 class ConfirmForm(forms.Form):

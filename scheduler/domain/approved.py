@@ -32,6 +32,7 @@ _WORDS: Mapping[str, str] = {
     "rollback_how": "How it is rolled back",
     "steps_before": "Steps before",
     "steps_after": "Steps after",
+    "what_differs": "What is different from last time",
 }
 
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from scheduler.actors import actor_of, relations_to
 from scheduler.domain.backports import Kind, Mark, Urgency
+from scheduler.domain.changes import ChangeStatus
 from scheduler.domain.errors import OutOfDate, Refused
 from scheduler.domain.lifecycle import Action, Status
 from scheduler.domain.permissions import Act, Relation, may, require
@@ -40,7 +41,11 @@ _EMPTY_WORDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class BackportAnswers:
-    """What a requester says about a backport; each field as the column of its name."""
+    """What a requester says about a backport; each field as the column of its name.
+
+    Attributes:
+        what_differs: what is different from last time, for a patch set that was reverted.
+    """
 
     why_not_train: str
     user_impact: str
@@ -57,11 +62,15 @@ class BackportAnswers:
     criteria: frozenset[str] = field(default=frozenset())
     steps_before: str = ""
     steps_after: str = ""
+    what_differs: str = ""
 
     def columns(self) -> dict[str, object]:
         """Return the values as the row of a backport stores them."""
+        told = asdict(self)
+        if not self.what_differs:
+            del told["what_differs"]  # what was said when it was booked stays
         return {
-            **asdict(self),
+            **told,
             "kind": self.kind.value,
             "urgency": self.urgency.value,
             "marks": sorted(mark.value for mark in self.marks),
@@ -89,8 +98,8 @@ def submit_backports(
 
     Raises:
         NotPermitted: the requester has no role.
-        Refused: the window is locked or over, the answers say nothing, or a change is already
-            booked somewhere.
+        Refused: the window is locked or over, the answers say nothing, a change is already booked
+            somewhere, or it was reverted and nobody said what is different.
     """
     take_to_book(window, changes)
     now = timezone.now()
@@ -98,6 +107,7 @@ def submit_backports(
     _require_answers(answers)
     backports = []
     for change in changes:
+        require_difference(change, answers.what_differs)
         backport = _create(change, window, requester, answers, now)
         change.refresh_from_db(fields=["patch_set"])  # Gerrit may just have told
         record(
@@ -124,6 +134,30 @@ def submit_backport(
         changes=[change], window=window, requester=requester, answers=answers
     )
     return backport
+
+
+def was_reverted(change: Change) -> bool:
+    """Return whether this patch set of a change went out before and was taken back.
+
+    What is merged gets no further patch set.
+    """
+    reverted = Backport.objects.filter(change=change, status=Status.REVERTED.value)
+    if change.status != ChangeStatus.MERGED.value:
+        reverted = reverted.filter(started_patch_set=change.patch_set)
+    return reverted.exists()
+
+
+def require_difference(change: Change, what_differs: str) -> None:
+    """Let pass what was not reverted, or of which somebody says what is different this time.
+
+    Raises:
+        Refused: it was, and nobody does.
+    """
+    if was_reverted(change) and says_nothing(what_differs):
+        raise Refused(
+            f"Patch set {change.patch_set} of {change.number} went out and was reverted. Say what "
+            "is different this time, or upload another one."
+        )
 
 
 def take_to_book(window: Window, changes: Iterable[Change]) -> None:

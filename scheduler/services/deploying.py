@@ -38,8 +38,9 @@ from scheduler.services.clock import database_now
 from scheduler.services.events import record
 from scheduler.services.fingerprints import digest
 from scheduler.services.leases import end_lease, require_lease
-from scheduler.services.plans import end_all_lifting, replan_window, take_turn, void_approval
+from scheduler.services.plans import replan_window, take_turn
 from scheduler.services.runs import Course, course_of, earlier_unfinished, is_vouched
+from scheduler.services.windows import miss_backport
 
 CHECK_IN_OPENS = timedelta(minutes=15)  # before the start of a window (`peers.md` (b) 8)
 LEFT_FOR = timedelta(minutes=30)  # windows overrun; then what nobody drives any more is closed
@@ -585,13 +586,13 @@ _STAYS: Mapping[Outcome, Status] = {Outcome.DEPLOYED: Status.DEPLOYED}
 
 def _end_backport(backport: Backport, ending: Ending, at: datetime) -> None:
     status, action = Status(backport.status), _ENDS[ending.outcome]
-    is_missed = action is Action.MISS
-    if status is _STAYS.get(ending.outcome) or (is_missed and not status.is_open):
-        return  # it went live, broke and was left; or it had left the window before
-    backport.apply(action, approved_content="" if is_missed else None)
-    if is_missed:
-        void_approval(backport, at)
-        end_all_lifting(backport, at)
+    if status is _STAYS.get(ending.outcome):
+        return  # it went live, broke and was left
+    if action is Action.MISS:
+        if status.is_open:  # it may have left the window before
+            miss_backport(backport, why=ending.reason, at=at, by=ending.by)
+        return
+    backport.apply(action)
     record(
         kind=f"backport.{action.value}",
         actor=ending.by,

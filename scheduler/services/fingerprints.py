@@ -128,6 +128,7 @@ def _content(
         "depends_on": list(change.depends_on),
         "parent": change.parent,
         "answers": _answers(backport),
+        **({"what_differs": backport.what_differs} if backport.what_differs else {}),
         "window": backport.window_id,
         "statements": [
             [said.first, said.then, said.kind.value, said.only_first.value]

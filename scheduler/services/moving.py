@@ -28,6 +28,7 @@ from scheduler.services.backports import (
     read_again,
     require_bookable,
     require_current,
+    require_difference,
     supersede_ride,
     take_to_book,
 )
@@ -190,7 +191,9 @@ def _move(backport: Backport, by: User, to: Window, at: datetime) -> None:
 
 
 @transaction.atomic
-def book_again(*, backport: Backport, by: User, window: Window) -> list[Backport]:
+def book_again(
+    *, backport: Backport, by: User, window: Window, what_differs: str = ""
+) -> list[Backport]:
     """Book again what ended without being deployed, with everything that needs it and ended too.
 
     The answers are those of before; each waits for review again. One event is logged for each.
@@ -200,13 +203,15 @@ def book_again(*, backport: Backport, by: User, window: Window) -> list[Backport
             or withdrawn or declined.
         by: who does it; its requester stays its requester.
         window: where.
+        what_differs: what is different this time, where the same patch set was reverted.
 
     Returns:
         The new backports, that of the given one first.
 
     Raises:
         NotPermitted: neither the requester nor a deployer or release engineer.
-        Refused: it is open or deployed, its change is booked already, or nobody can book there.
+        Refused: it is open or deployed, its change is booked already, nobody can book there, or it
+            was reverted and nobody said what is different.
     """
     take_to_book(window, [backport.change])
     read_again(backport)
@@ -216,12 +221,13 @@ def book_again(*, backport: Backport, by: User, window: Window) -> list[Backport
     if Status(backport.status) not in ENDED_WITHOUT:
         raise Refused("It has not ended, or it is deployed: there is nothing to book again.")
     require_bookable(by, window, now)
+    require_difference(backport.change, what_differs)
     again = [backport]
     if backport.status == Status.MISSED.value:
         again += _needing(backport, [Status.MISSED.value])
     made = []
     for one in again:
-        new = _book(one, by, window, now)
+        new = _book(one, by, window, now, what_differs if one == backport else "")
         if new is not None:
             made.append(new)
         elif one == backport:
@@ -232,7 +238,9 @@ def book_again(*, backport: Backport, by: User, window: Window) -> list[Backport
     return made
 
 
-def _book(ended: Backport, by: User, window: Window, at: datetime) -> Backport | None:
+def _book(
+    ended: Backport, by: User, window: Window, at: datetime, what_differs: str
+) -> Backport | None:
     """Book again what ended; return None if its change is booked already, in whichever window."""
     booked = Backport.objects.filter(change=ended.change, status__in=OPEN_STATUSES)
     try:
@@ -244,6 +252,7 @@ def _book(ended: Backport, by: User, window: Window, at: datetime) -> Backport |
                 edited_by=ended.edited_by,
                 asked_by=sorted({*ended.asked_by, by.username} - {ended.requester.username}),
                 submitted_at=at,
+                what_differs=what_differs,
                 **{name: getattr(ended, name) for name in ANSWERS},
             )
     except IntegrityError:

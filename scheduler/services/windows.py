@@ -135,20 +135,26 @@ def _miss_open(window: Window, *, why: str, at: datetime) -> int:
     return len(missed)
 
 
-def miss_backport(backport: Backport, *, why: str, at: datetime) -> None:
+def miss_backport(backport: Backport, *, why: str, at: datetime, by: User | None = None) -> None:
     """Let a backport be missed: what was approved and taken on about it ends. One event is logged.
 
     Whoever calls this holds its window.
 
+    Args:
+        backport: which.
+        why: the reason.
+        at: when, UTC.
+        by: who decided it; None is the clock.
+
     Raises:
-        IllegalTransition: it is over or being deployed.
+        IllegalTransition: it is over.
     """
     backport.apply(Action.MISS, approved_content="")
     void_approval(backport, at)
     end_all_lifting(backport, at)
     record(
         kind="backport.miss",
-        actor=None,
+        actor=by,
         window=backport.window,
         backport=backport,
         payload={"reason": why},

@@ -68,7 +68,7 @@ def _backport(pk: int) -> Backport:
 
 
 def _answers_now(backport: Backport) -> dict[str, object]:
-    return {name: getattr(backport, name) for name in ANSWERS}
+    return {name: getattr(backport, name) for name in (*ANSWERS, "what_differs")}
 
 
 def _show(  # noqa: PLR0913 - what the page is made of

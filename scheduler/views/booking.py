@@ -19,7 +19,7 @@ from scheduler.domain.permissions import Act, may, require
 from scheduler.forms import BackportAnswersForm, BackportForm, PreviewForm
 from scheduler.models import Backport, Change, Draft, User, Window
 from scheduler.queries import names_trusted_with
-from scheduler.services.backports import BackportAnswers, refusal_to_book
+from scheduler.services.backports import BackportAnswers, refusal_to_book, was_reverted
 from scheduler.services.drafts import drafts_of, usable
 from scheduler.services.fingerprints import ANSWERS
 from scheduler.services.intake import Named, book_named, look_up
@@ -56,7 +56,17 @@ def new(request: PageRequest) -> HttpResponse:
     if isinstance(result, str):
         return redirect(result)
     form.focus_first_error()
-    return _shown(request, form, refusal=result, status=UNUSABLE)
+    asks = isinstance(result, Refusal) and _were_reverted(form)
+    return _shown(request, form, refusal=result, status=UNUSABLE, asks_what_differs=asks)
+
+
+def _were_reverted(form: BackportForm) -> bool:
+    """Return whether one of the changes that were named was reverted as it is now."""
+    given = form.cleaned_data
+    named = look_up(given["change"], now=timezone.now(), just_looking=True)
+    numbers = [one.number for one in named if one.number]
+    rows = Change.objects.filter(number__in=[*numbers, *given["along"]]).defer("diff")
+    return any(map(was_reverted, rows))
 
 
 def _windows(request: PageRequest, now: datetime) -> QuerySet[Window]:
@@ -146,6 +156,7 @@ def answers_of(form: BackportAnswersForm) -> BackportAnswers:
         rollback_how=given["rollback_how"],
         steps_before=given["steps_before"],
         steps_after=given["steps_after"],
+        what_differs=given["what_differs"],
     )
 
 
@@ -176,7 +187,14 @@ def _opened(request: PageRequest, windows: QuerySet[Window]) -> HttpResponse:
         sentence, initial["window"] = FULL, None
     initial["window"] = initial["window"] or _first(windows, request.user)
     form = _form(windows, initial=initial)
-    return _shown(request, form, preview_error=sentence, source=source, draft=draft)
+    return _shown(
+        request,
+        form,
+        preview_error=sentence,
+        source=source,
+        draft=draft,
+        asks_what_differs=source is not None and not source.is_open and was_reverted(source.change),
+    )
 
 
 def _named_in_address(request: PageRequest, rows: QuerySet[Row], parameter: str) -> Row | None:

@@ -291,9 +291,16 @@ class Board:
 
     def _tester(self, backport: Backport) -> Tester:
         answer = self.course.answers[backport.change.number]
-        here = self.course.here.get(backport.pk, ())
+        here = [one.username for one in self.course.here.get(backport.pk, ())]
+        here += [
+            item.done_by.username
+            for item in self.course.items.values()
+            if item.kind == ItemKind.VERIFY.value
+            and item.number == backport.change.number
+            and item.done_by is not None
+        ]
         name = "the deployer, by its test plan" if answer.by_plan else answer.tester_name
-        return Tester(backport.change.number, name, tuple(one.username for one in here))
+        return Tester(backport.change.number, name, tuple(dict.fromkeys(here)))
 
     def _choice(self, position: int, choice: Choice) -> ChoiceCard:
         """Return what a choice about a step that failed leads to."""
@@ -433,4 +440,11 @@ class Mine:
             if one.status in {Status.QUEUED.value, Status.DEPLOYING.value}
             and self._tests(one)
             and self.user not in course.here.get(one.pk, ())
+            and one.change.number not in self._seen
         )
+
+    @property
+    def _seen(self) -> set[int | None]:
+        """The changes that they verify now, or that somebody verified."""
+        done = {i.number for i in self._course.items.values() if i.kind == "verify" and i.done_at}
+        return done | {item.row.number for item in self.verifying}

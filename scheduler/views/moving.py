@@ -56,7 +56,12 @@ def book_again(request: PageRequest, pk: int) -> HttpResponse:
     made: list[int] = []
 
     def effect() -> str:
-        found = book_backport_again(backport=backport, by=request.user, window=window)
+        found = book_backport_again(
+            backport=backport,
+            by=request.user,
+            window=window,
+            what_differs=form.cleaned_data["what_differs"],
+        )
         made.extend(one.change.number for one in found)
         return reverse("backport", args=[found[0].pk])
 

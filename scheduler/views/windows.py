@@ -11,30 +11,24 @@ from django.views.decorators.http import require_POST, require_safe
 
 from scheduler.actors import actor_of
 from scheduler.adapters.plan_document import document_of
-from scheduler.domain.changes import ChangeSet
-from scheduler.domain.checklist.gate import falling, stopped_by_the_train
-from scheduler.domain.checklist.steps import Answers, checklist_of
-from scheduler.domain.lifecycle import Status
 from scheduler.domain.permissions import Act, may
-from scheduler.domain.planning.edges import Because
-from scheduler.domain.planning.plan import Step
 from scheduler.domain.planning.ways import Way
-from scheduler.domain.production import Production
 from scheduler.forms import MoveWindowForm, ReasonForm
-from scheduler.models import Change, Plan, Window
+from scheduler.models import Plan, Window
 from scheduler.queries import (
     is_confirmed_emergency,
     names_trusted_with,
     newest_plan,
     planned_now,
-    production_at,
-    related_changes,
     unchecked_backports,
 )
 from scheduler.services import windows as services
 from scheduler.services.backports import refusal_to_book
+from scheduler.services.clock import database_now
+from scheduler.services.runs import Course, course_of
+from scheduler.views.course_cards import Board
 from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, page
-from scheduler.views.plan_pages import PlanPage, StepRow, numbers_in
+from scheduler.views.plan_pages import PlanPage, numbers_in
 from scheduler.views.reading import backports_in, changes_named
 from scheduler.views.signing_in import recently_authenticated
 from scheduler.views.ways import ways_in
@@ -42,7 +36,6 @@ from scheduler.views.window_parts import window_parts
 
 PAGE = "scheduler/windows/detail.html"
 SAME_TIME = timedelta(minutes=5)  # what Gerrit said within it counts as said at once
-_LEFT_THE_QUEUE = "Since the lock it lost its approval or left the window."
 
 
 @require_safe
@@ -69,11 +62,13 @@ def show(
     numbers = window.numbers
     is_over = window.is_over(now)
     unchecked = unchecked_backports(window)
+    course = course_of(window, database_now()) if window.is_locked else None
     context: dict[str, object] = {
         "section": "calendar",
         "window": window,
         "page": shown,
-        "fallen": fallen_since_lock(window, plan, shown, now),
+        "fallen": course.state.blocked if course else {},
+        **_of_course(course),
         "plan_fingerprint": plan.fingerprint if plan else "",
         "numbers": numbers,
         "window_minutes": int(window.to_domain().minutes),
@@ -85,7 +80,7 @@ def show(
         "polls": not is_over,
         "why_not_book": refusal_to_book(by=request.user, window=window),
         "may_lock": _can_be_locked(window, shown, now) and may(actor, Act.LOCK_WINDOW),
-        "may_unlock": may(actor, Act.UNLOCK_WINDOW),
+        "may_unlock": may(actor, Act.UNLOCK_WINDOW) and not (course and course.run),
         "may_answer": may(actor, Act.ANSWER_QUESTION),
         "reviewers": names_trusted_with(Act.ANSWER_QUESTION) if shown.questions else (),
         "done": done,
@@ -95,6 +90,18 @@ def show(
     if move_form is not None:
         context["move_form"] = move_form
     return page(request, PAGE, context, partial="window", refusal=refusal)
+
+
+def _of_course(course: Course | None) -> dict[str, object]:
+    """Return what a window's page shows of how far it is deployed."""
+    if course is None or course.run is None:
+        return {"course": course}
+    board = Board(course)
+    return {
+        "course": course,
+        "state_line": board.state_line,
+        "looks": {card.state.position: card.look for card in board.steps},
+    }
 
 
 def _can_be_locked(window: Window, shown: PlanPage, now: datetime) -> bool:
@@ -138,38 +145,6 @@ def plan_page(
     )
 
 
-def fallen_since_lock(
-    window: Window, plan: Plan | None, shown: PlanPage, now: datetime
-) -> dict[int, str]:
-    """Return the steps of a locked queue that must not be deployed: position to the reason.
-
-    A backport whose approval ended, that was withdrawn, declined or sent elsewhere after the lock,
-    or that the train has left behind, takes along what needs it. Nothing is put in another order.
-    """
-    if not window.is_locked or plan is None:
-        return {}
-    entries = [entry for row in shown.steps for entry in row.entries]
-    lost = {
-        entry.number: _LEFT_THE_QUEUE
-        for entry in entries
-        if entry.backport is None or entry.backport.status != Status.QUEUED.value
-    }
-    rows = [entry.backport.change for entry in entries if entry.backport is not None]
-    left_behind = stopped_by_the_train(
-        [row.number for row in rows],
-        related_changes(rows, (), with_diff=False),
-        production_at(window.planned_at(now)),
-        _planned_for(plan),
-    )
-    return falling((_step(row) for row in shown.steps), left_behind | lost)
-
-
-def _planned_for(plan: Plan) -> Production:
-    """Return what was where when a queue was planned."""
-    train = plan.document["train"]
-    return Production(tuple(train["checked_out"]), train["live"])
-
-
 @require_POST
 def lock(request: PageRequest, pk: int) -> HttpResponse:
     """Fix the queue that the page showed."""
@@ -211,57 +186,18 @@ def _answer(request: PageRequest, pk: int, result: str | Refusal, done: str) -> 
 
 @require_safe
 def checklist(request: PageRequest, pk: int) -> HttpResponse:
-    """Show what is done in each step, to print or to follow."""
+    """Show what is done in each step, to be printed for the worst day."""
     window = get_object_or_404(Window.objects.select_related("locked_by"), pk=pk)
-    now, plan = timezone.now(), newest_plan(window)
-    shown = plan_page(window, plan, reader=request.user.username)
-    changes = ChangeSet(
-        change.to_domain(with_diff=False)
-        for change in shown.changes.values()
-        if isinstance(change, Change)
-    )
-    answers = {
-        number: Answers(
-            tester=backport.tester,
-            nick=backport.nick,
-            verify_how=backport.verify_how,
-            rollback_how=backport.rollback_how,
-            steps_before=backport.steps_before,
-            steps_after=backport.steps_after,
-        )
-        for number, backport in shown.backports.items()
-    }
-    fallen = fallen_since_lock(window, plan, shown, now)
-    steps = [
-        {
-            "row": row,
-            "fallen": fallen.get(row.position, ""),
-            "items": checklist_of(_step(row), changes, answers)
-            if row.position not in fallen
-            else (),
-        }
-        for row in shown.steps
-    ]
+    course = course_of(window, database_now())
     context: dict[str, object] = {
         "section": "calendar",
         "window": window,
-        "steps": steps,
-        "rollback": shown.rollback,
+        "course": course,
+        "board": Board(course),
+        "rollback": course.plan.result["rollback"] if course.plan else (),
         "deployers": list(window.deployers.order_by("username").values_list("username", flat=True)),
-        "now": now,
-        "polls": not window.is_over(now),
     }
-    return page(request, "scheduler/windows/checklist.html", context, partial="checklist")
-
-
-def _step(row: StepRow) -> Step:
-    return Step(
-        position=row.position,
-        changes=tuple(entry.number for entry in row.entries),
-        starts=row.starts,
-        minutes=row.minutes,
-        because=tuple(Because(one.reason, one.first, one.text) for one in row.because),
-    )
+    return page(request, "scheduler/windows/checklist.html", context)
 
 
 @require_safe
