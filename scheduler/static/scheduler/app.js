@@ -48,7 +48,10 @@ document.addEventListener("htmx:afterSwap", (event) => {
   const part = event.detail.target;
   addCopyButtons(document);
   if (event.detail.requestConfig?.verb === "post") {
-    const said = (part.isConnected ? part : document).querySelector("[role=alert], [role=status]");
+    const shown = part.isConnected ? part : document;
+    const said =
+      shown.querySelector("[role=alert], [role=status]:not([hidden])") ??
+      shown.querySelector("[data-reads]");
     said?.focus();
     said?.scrollIntoView({ block: "nearest" });
   }
