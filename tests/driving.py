@@ -115,7 +115,7 @@ class Drive:
 
     def miss(self, position: int, why: str = "absent") -> RunStep:
         """Let a step be missed."""
-        shown = shown_of(self.course.state.after_missing(position))
+        shown = shown_of(self.course.state.require_missing(position))
         return miss_step(on=self.on(position), why=why, shown=shown)
 
     def close(self, reason: str = "") -> None:

@@ -165,6 +165,7 @@ CIRCLES: Mapping[str, tuple[Circle, ...]] = {
     "step.tick": (Circle.TESTERS,),
     "step.fail": (Circle.FALLEN_REQUESTERS,),
     "step.choose": (),
+    "step.miss": (),  # each backport that was missed tells its own people
     "step.unverified": (Circle.VOUCHERS,),
     "step.vouch": (),
     "window.lock": (Circle.QUEUE_REQUESTERS, Circle.DEPLOYERS),

@@ -345,6 +345,14 @@ def _choose(payload: Payload) -> str:
     return f"decided to revert {about}"
 
 
+def _miss_step(payload: Payload) -> str:
+    about = _in_words(_several(payload, "changes")) or "it"
+    along = _several(payload, "falls")
+    told = f"; with it goes step {_in_words(along)}" if along else ""
+    back = "; it is reverted first" if _several(payload, "back") else ""
+    return f"let {about} be missed{back}{told}"
+
+
 def _unverified(payload: Payload) -> str:
     about = _in_words(_several(payload, "changes")) or "it"
     return f"could not have Gerrit asked about {about}: a second person has to say that it may go"
@@ -428,6 +436,7 @@ _WORDED: Mapping[str, Callable[[Payload], str]] = {
     "step.tick": _tick,
     "step.fail": _fail,
     "step.choose": _choose,
+    "step.miss": _miss_step,
     "step.unverified": _unverified,
     "step.vouch": _vouch,
 }

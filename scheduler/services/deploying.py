@@ -548,12 +548,12 @@ def _record_tick(course: Course, on: OnStep, item: RunItem, *, by_plan: bool) ->
 
 
 def _end_if_done(course: Course, on: OnStep) -> None:
-    """End a step of which everything is done: it is deployed, or reverted."""
+    """End a step of which everything is done: it is deployed, or what it was taken back for."""
     state, row = course.state.at(on.position), course.rows[on.position]
     if state.turn:
         return
     if state.phase is Phase.GOING_BACK:
-        end_step(course, row, Ending(Outcome.REVERTED, on.by, row.reason))
+        end_step(course, row, Ending(Outcome(row.ends_as), on.by, row.reason))
     elif state.phase is Phase.GOING:
         end_step(course, row, Ending(Outcome.DEPLOYED, on.by))
 

@@ -153,12 +153,12 @@ def choose_for_step(*, on: OnStep, choice: Choice, shown: str, reason: str) -> R
         outcome = Outcome.DEPLOYED if is_live else Outcome.SKIPPED
         end_step(course, row, Ending(outcome, by, reason, is_broken=True))
     else:
-        _take_back(course, told, reason)
+        _take_back(course, told, Outcome.REVERTED, reason)
     row.refresh_from_db()
     return row
 
 
-def _take_back(course: Course, told: Consequences, reason: str) -> None:
+def _take_back(course: Course, told: Consequences, ends_as: Outcome, reason: str) -> None:
     """Give each step that is taken back its items, in the order in which they go back."""
     about = course.state.at(told.back[-1])
     named = " and ".join(map(str, about.step.changes))
@@ -171,6 +171,7 @@ def _take_back(course: Course, told: Consequences, reason: str) -> None:
             outcome="",
             ended_at=None,
             back=place,
+            ends_as=ends_as.value,
             reason=why[:500],
         )
         made = stored_items(
@@ -191,7 +192,7 @@ def miss_step(*, on: OnStep, why: str, shown: str, reason: str = "") -> RunStep:
     One event is logged for each backport.
 
     Args:
-        on: which, and who drives; nothing of it may be merged.
+        on: which, and who drives. What is merged is taken back before it is over.
         why: a key of `WHY_MISSED`.
         shown: digest of the consequences that the page showed (`shown_of`).
         reason: more about it.
@@ -199,7 +200,7 @@ def miss_step(*, on: OnStep, why: str, shown: str, reason: str = "") -> RunStep:
     Raises:
         NotPermitted: not a deployer.
         OutOfDate: somebody else drives, it is over, or it would take along something else.
-        Refused: it is merged, or there is no such reason.
+        Refused: it may be live, or there is no such reason.
     """
     course, row = take_step(on)
     told = course.state.require_missing(on.position)
@@ -214,8 +215,25 @@ def miss_step(*, on: OnStep, why: str, shown: str, reason: str = "") -> RunStep:
 
 
 def _miss(course: Course, position: int, told: Consequences, by: User | None, reason: str) -> None:
-    named = " and ".join(map(str, course.state.at(position).step.changes))
-    end_step(course, course.rows[position], Ending(Outcome.MISSED, by, reason))
+    numbers = course.state.at(position).step.changes
+    named = " and ".join(map(str, numbers))
+    record(
+        kind="step.miss",
+        actor=by,
+        window=course.window,
+        payload={
+            "step": position,
+            "changes": list(numbers),
+            "back": list(told.back),
+            "falls": list(told.falls),
+            "reason": reason,
+        },
+        at=course.at,
+    )
+    if told.back:
+        _take_back(course, told, Outcome.MISSED, reason)
+    else:
+        end_step(course, course.rows[position], Ending(Outcome.MISSED, by, reason))
     for other in told.falls:
         along = f"it needs {named}, which was missed: {reason}"
         end_step(course, course.rows[other], Ending(Outcome.MISSED, by, along))

@@ -390,7 +390,7 @@ def _what_gerrit_objects(change: Change) -> str:
 def _leftovers(changes: ChangeSet, members: Mapping[int, tuple[Backport, ...]]) -> tuple[int, ...]:
     """Return what is merged, known not to be deployed, and in nobody's hands.
 
-    What was reverted after it had failed is merged and not deployed, too, and dealt with.
+    What was taken back is merged and not deployed, too, and dealt with.
     """
     queued = {one.change.number for backports in members.values() for one in backports}
     left = sorted(
@@ -400,12 +400,21 @@ def _leftovers(changes: ChangeSet, members: Mapping[int, tuple[Backport, ...]]) 
     )
     if not left:
         return ()
-    newest: dict[int, str] = dict(
-        Backport.objects.filter(change__number__in=left)
-        .order_by("submitted_at", "pk")
-        .values_list("change__number", "status")
+    back = _taken_back(left)
+    return tuple(one for one in left if one not in back)
+
+
+def _taken_back(numbers: Sequence[int]) -> set[int]:
+    """Return the changes whose last step ever was taken back."""
+    members = PlanStepMember.objects.filter(
+        backport__change__number__in=numbers, step__run_step__isnull=False
     )
-    return tuple(one for one in left if newest.get(one) != Status.REVERTED.value)
+    last = dict(members.order_by("pk").values_list("backport__change__number", "step__run_step"))
+    done = RunItem.objects.filter(
+        step__in=last.values(), kind=ItemKind.TAKE_BACK.value, done_at__isnull=False
+    )
+    back = set(done.values_list("step", flat=True))
+    return {number for number, step in last.items() if step in back}
 
 
 def _here(members: Mapping[int, tuple[Backport, ...]]) -> dict[int, tuple[User, ...]]:

@@ -326,7 +326,8 @@ class Board:
         except Refused:
             return None
         falls, stays = self._numbers(told.falls), self._numbers(told.stays)
-        return ChoiceCard(Choice.LEAVE, shown_of(told), (), falls, stays, halts=False)
+        back = self._numbers(told.back)
+        return ChoiceCard(Choice.LEAVE, shown_of(told), back, falls, stays, halts=False)
 
     def _numbers(self, positions: Iterable[int]) -> tuple[str, ...]:
         steps = [self.course.state.at(position).step for position in positions]

@@ -252,11 +252,15 @@ def test_what_needs_something_that_is_being_reverted_is_blocked() -> None:
     assert run.blocked == {2: "It needs 11, which is being reverted."}
 
 
-def test_a_step_is_missed_before_it_is_merged_only() -> None:
+def test_a_step_is_missed_before_it_is_live_only() -> None:
     assert Run((A, B, C)).require_missing(1) == Consequences((), (2,), (3,))
-    assert Run((going(A), B, C)).require_missing(1).falls == (2,)
-    with pytest.raises(Refused, match="and merged: it is deployed, or it failed"):
-        Run((going(A, ItemKind.MERGE), B)).require_missing(1)
+    assert Run((going(A), B, C)).require_missing(1) == Consequences((), (2,), (3,))
+    merged = going(A, ItemKind.MERGE, ItemKind.TEST)
+    assert Run((merged, B, C)).require_missing(1) == Consequences((1,), (2,), (3,))
+    with pytest.raises(Refused, match="Step 1 is under way, and live: it is deployed, or"):
+        Run((going(A, *FORTH[:-1]), B)).require_missing(1)
+    with pytest.raises(Refused, match="Step 1 is failed: it is deployed, or"):
+        Run((failed(A, ItemKind.MERGE), B)).require_missing(1)
     with pytest.raises(OutOfDate, match="Step 1 is over: deployed"):
         Run((done(A), B)).require_missing(1)
 

@@ -557,10 +557,28 @@ def test_an_absent_tester_makes_the_step_missed_and_what_needs_it(
     nothing_is_broken()
 
 
-def test_what_was_merged_is_not_missed(drive: Drive) -> None:
+def test_what_waits_on_the_test_servers_for_nobody_is_taken_back_and_missed(
+    drive: Drive, queue: Mapping[int, Backport]
+) -> None:
     drive.start(1)
-    drive.tick(1, ItemKind.MERGE)
-    with pytest.raises(Refused, match="and merged"):
+    drive.until(1, ItemKind.VERIFY)
+    drive.miss(1)
+    assert statuses(queue) == ["deploying", "missed", "queued"]
+    with pytest.raises(Refused, match="Step 1 is being reverted"):
+        drive.start(3)
+    drive.finish(1)
+    assert statuses(queue) == ["missed", "missed", "queued"]
+    assert RunStep.objects.get(position=1).reason == "nobody was there to test it"
+    Change.objects.filter(number=1).update(status=ChangeStatus.MERGED.value)
+    assert drive.course.leftovers == ()
+    drive.deploy(3)
+    nothing_is_broken()
+
+
+def test_what_is_live_is_not_missed(drive: Drive) -> None:
+    drive.start(1)
+    drive.until(1, ItemKind.WATCH)
+    with pytest.raises(Refused, match="and live"):
         drive.miss(1)
 
 

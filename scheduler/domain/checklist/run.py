@@ -378,20 +378,23 @@ class Run:
     def require_missing(self, position: int) -> Consequences:
         """Let a step be missed; return what falls with it.
 
+        What is merged and not live yet is taken back first: the next sync would carry it along.
+
         Raises:
             OutOfDate: it is over already.
-            Refused: it is merged: it has to be deployed or reverted.
+            Refused: it failed, is being reverted, or may be live: it is deployed, or reverted.
         """
         state = self.at(position)
         if state.phase is Phase.ENDED:
             raise OutOfDate(f"Step {position} is over: {_said(state)}.")
         if state.phase is Phase.WAITING:
             return self.after_missing(position)
-        if state.phase is Phase.GOING and not state.has_done(ItemKind.MERGE):
-            return self.after_missing(position)
+        if state.phase is Phase.GOING and not state.is_live:
+            back = (position,) if state.is_merged else ()
+            return self._consequences(position, back, halts=False)
         raise Refused(
-            f"Step {position} is {_said(state)}, and merged: it is deployed, or it failed and is "
-            "reverted."
+            f"Step {position} is {_said(state)}{', and live' if state.is_live else ''}: it is "
+            "deployed, or it failed and is reverted."
         )
 
     def require_close(self) -> tuple[int, ...]:
