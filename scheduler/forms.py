@@ -885,7 +885,7 @@ class TokenForm(forms.Form):
     name = LineField(label="What it is for", help_text="Such as: train bot.", max_length=60)
     scope = forms.TypedChoiceField(
         label="What it opens",
-        choices=[(scope.value, f"the {scope.value}") for scope in Scope],
+        choices=[(scope.value, scope.spoken) for scope in Scope],
         coerce=Scope,
         initial=Scope.TRAIN.value,
     )

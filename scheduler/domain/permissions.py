@@ -93,6 +93,11 @@ class Scope(StrEnum):
     TRAIN = "train"
     DEPLOY = "deploy"
 
+    @property
+    def spoken(self) -> str:
+        """What such a token is for, in words."""
+        return _FOR[self]
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -305,7 +310,7 @@ def require_scope(scope: Scope, act: Act) -> None:
         NotPermitted: that is not what the token is for.
     """
     if act not in SCOPES[scope]:
-        raise NotPermitted(f"This token is for {_FOR[scope]}: it may not {_DEEDS[act]}.")
+        raise NotPermitted(f"This token is for {scope.spoken}: it may not {_DEEDS[act]}.")
 
 
 def _who_may(act: Act) -> str:

@@ -46,3 +46,8 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}, {self.scope}"
+
+    @property
+    def purpose(self) -> str:
+        """What it is for, in words."""
+        return Scope(self.scope).spoken

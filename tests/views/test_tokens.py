@@ -41,6 +41,21 @@ def test_a_token_is_shown_once_and_revoked(rel: Client, cast: dict[str, User]) -
     assert Event.objects.filter(kind__contains="token").count() == 2
 
 
+@pytest.mark.parametrize(
+    ("scope", "words"), [("train", "the train"), ("deploy", "reports about a deployment")]
+)
+def test_what_a_token_is_for_is_said_in_words(
+    scope: str, words: str, rel: Client, cast: dict[str, User]
+) -> None:
+    page = f"/people/{cast['dev'].pk}"
+    assert f">{words}</option>" in rel.get(page).content.decode()
+
+    rel.post(f"{page}/tokens", {"name": "bot", "scope": scope, "key": str(uuid4())})
+
+    assert f"for {words}; made by" in rel.get(page).content.decode()
+    assert ApiToken.objects.get().scope == scope
+
+
 def test_a_token_wants_a_name_of_its_own(rel: Client, cast: dict[str, User]) -> None:
     address = f"/people/{cast['dev'].pk}/tokens"
     form = {"name": "bot", "scope": "train"}
