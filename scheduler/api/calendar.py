@@ -2,41 +2,66 @@
 
 from datetime import UTC, datetime, timedelta
 
-from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
-from django.views.decorators.http import require_safe
 
-from scheduler.domain.opening import Opening, Planned, next_transition, opening_at
+from scheduler.api.http import UNREADABLE, Moment, Told, only_read, refusal
+from scheduler.domain.opening import Opening, Planned, State, next_transition, opening_at
+from scheduler.domain.windows import WindowKind
 from scheduler.queries import freeze_rules, planned_between
 
-UNUSABLE = 400
 LONGEST_WINDOW = timedelta(days=1)
 LOOKED_AHEAD = timedelta(weeks=8)
 _YEARS = range(2000, 2101)
 _LONGEST = 40  # characters of a time
 
 
-@login_not_required
-@require_safe
+class WindowTold(Told):
+    """The window that is under way."""
+
+    id: int
+    title: str
+    kind: WindowKind
+    start: Moment
+    end: Moment
+    deployers: list[str]
+
+
+class OpeningTold(Told):
+    """Whether backports may go out from a moment on, and why."""
+
+    at: Moment
+    state: State
+    why: str
+
+
+class StateTold(OpeningTold):
+    """The same, with the window that it is about, and when it changes."""
+
+    window: WindowTold | None
+    next_transition: OpeningTold | None
+
+
+@only_read
 def state(request: HttpRequest) -> JsonResponse:
     """Answer whether the calendar is open at a moment, why, and when that changes."""
     try:
         at = _moment(request.GET.get("at"))
     except ValueError as problem:
-        return JsonResponse({"error": str(problem)}, status=UNUSABLE)
+        return refusal(str(problem), UNREADABLE)
     until = at + LOOKED_AHEAD
     # What lay over the beginning of a window closes all of it, though it may be over by now.
     windows, freezes = planned_between(at - LONGEST_WINDOW, until), freeze_rules()
     now = opening_at(at, windows, freezes)
     then = next_transition(now, windows, freezes, until)
-    return JsonResponse(
-        {
-            **_told(now),
-            "window": _window(now.window),
-            "next_transition": None if then is None else _told(then),
-        }
+    told = StateTold(
+        at=now.at,
+        state=now.state,
+        why=now.why,
+        window=None if now.window is None else _window(now.window),
+        next_transition=None if then is None else _opening(then),
     )
+    return JsonResponse(told.model_dump())
 
 
 def _moment(given: str | None) -> datetime:
@@ -60,22 +85,16 @@ def _moment(given: str | None) -> datetime:
     return at.astimezone(UTC)
 
 
-def _told(one: Opening) -> dict[str, str]:
-    return {"at": _iso(one.at), "state": one.state.value, "why": one.why}
+def _opening(one: Opening) -> OpeningTold:
+    return OpeningTold(at=one.at, state=one.state, why=one.why)
 
 
-def _window(window: Planned | None) -> dict[str, object] | None:
-    if window is None:
-        return None
-    return {
-        "id": window.id,
-        "title": window.title,
-        "kind": window.kind.value,
-        "start": _iso(window.span.start),
-        "end": _iso(window.span.end),
-        "deployers": list(window.deployers),
-    }
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+def _window(window: Planned) -> WindowTold:
+    return WindowTold(
+        id=window.id,
+        title=window.title,
+        kind=window.kind,
+        start=window.span.start,
+        end=window.span.end,
+        deployers=list(window.deployers),
+    )

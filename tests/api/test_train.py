@@ -218,14 +218,16 @@ def test_a_bot_sends_the_files_of_the_deploy_host(
         ("holds", {"version": "master", "reason": "T4711"}, {}, 422, "No version is known"),
         ("holds", {"version": NEW, "reason": " "}, {}, 422, "reason must be a text"),
         ("holds", {"version": 7}, {}, 422, "version must be a text"),
-        ("promotions", {"version": NEW, "group": "group1"}, {}, 422, "state must be a text"),
-        ("promotions", {"version": NEW, "group": "Group <1>"}, {}, 422, "name of a group"),
+        ("holds", {"version": NEW, "reason": "T1", "sate": "x"}, {}, 422, "sate is no key"),
+        ("promotions", {"version": NEW, "group": "group1"}, {}, 422, "state is missing"),
+        ("promotions", {"version": NEW, "group": "G <1>", "state": "x"}, {}, 422, "of a group"),
         ("versions", {"version": NEW, "cut": "2026-11-10 20:00"}, {}, 422, "with its zone"),
         ("versions", {"version": NEW, "cut": "2026-13-10T20:00:00Z"}, {}, 422, "with its zone"),
         ("versions", {"version": NEW, "promotions": []}, {}, 422, "promotions must be"),
         ("versions", {"version": "master"}, {}, 409, "is named like"),
-        ("wikiversions", {}, {}, 422, "wikiversions must be"),
-        ("wikiversions", {"wikiversions": {"a": 1}, "groups": {}}, {}, 422, "no version"),
+        ("wikiversions", {}, {}, 422, "wikiversions is missing"),
+        ("wikiversions", {"wikiversions": {"a": 1}, "groups": {}}, {}, 422, "a must be a text"),
+        ("wikiversions", {"wikiversions": {"a": "1"}, "groups": {}}, {}, 422, "no version"),
     ],
 )
 def test_what_cannot_be_used_is_answered_with_a_sentence(  # noqa: PLR0913, PLR0917
@@ -243,6 +245,23 @@ def test_what_cannot_be_used_is_answered_with_a_sentence(  # noqa: PLR0913, PLR0
     assert why in answer.json()["error"]
     assert ("WWW-Authenticate" in answer) is (status == 401)
     assert not Event.objects.filter(kind__startswith="train.").exists()
+
+
+def test_no_depth_is_too_much(versions: tuple[TrainVersion, TrainVersion], send: Send) -> None:
+    """What is read without trouble may be too deep to be written again."""
+    statuses = [
+        send("holds", f'{{"version": {"[" * depth + "]" * depth}}}').status_code
+        for depth in range(850, 1000)
+    ]
+    assert set(statuses) == {400, 422}
+
+
+def test_a_reason_may_say_how_json_writes_nothing(
+    client: Client, versions: tuple[TrainVersion, TrainVersion], send: Send
+) -> None:
+    assert send("holds", {"version": NEW, "reason": r"It logs \u0000."}).status_code == 200
+    assert state(client)["holds"][0]["reason"] == r"It logs \u0000."
+    assert send("holds", {"version": NEW, "reason": "It logs \\\x00."}).status_code == 400
 
 
 def test_a_token_does_nothing_that_its_owner_may_not(
