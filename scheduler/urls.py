@@ -3,6 +3,9 @@
 from django.urls import path
 
 from scheduler.api import calendar as calendar_api
+from scheduler.api import checklist as checklist_api
+from scheduler.api import openapi
+from scheduler.api import steps as steps_api
 from scheduler.api import train as train_api
 from scheduler.views import (
     accounts,
@@ -164,6 +167,9 @@ urlpatterns = [
     ),
     path("policy", policy.policy, name="policy"),
     path("healthz", health.healthz, name="healthz"),
+    path("api/openapi.json", openapi.openapi, name="api-openapi"),
+    path("api/windows/<int:pk>/checklist", checklist_api.checklist, name="api-checklist"),
+    path("api/steps/<int:pk>/report", steps_api.report, name="api-step-report"),
     path("api/train", train_api.state, name="api-train"),
     path("api/train/versions", train_api.plan, name="api-train-plan"),
     path("api/train/promotions", train_api.promote, name="api-train-promote"),
