@@ -636,6 +636,28 @@ _SETTINGS = (
         footers="Bug: T430961\n",
         owner="dev",
     ),
+    _config(
+        1218316,
+        "rehearsal-namespace",
+        "Give the Welsh Wikibooks a namespace for cookbooks",
+        _setting("'wgExtraNamespaces' => [ 'cywikibooks' => [ 102 => 'Coginio' ] ],", at=2410),
+        footers="Bug: T430970\n",
+    ),
+    _config(
+        1218317,
+        "rehearsal-subpages",
+        "Let that namespace have subpages",
+        _setting("'wgNamespacesWithSubpages' => [ 'cywikibooks' => [ 102 => true ] ],", at=2620),
+        footers="Bug: T430970\n",
+        depends_on=("rehearsal-namespace",),
+    ),
+    _config(
+        1218318,
+        "rehearsal-timezone",
+        "Show local time on the Basque Wikinews",
+        _setting("'wgLocaltimezone' => [ 'euwikinews' => 'Europe/Madrid' ],", at=2790),
+        footers="Bug: T430982\n",
+    ),
 )
 
 CHANGES: tuple[DemoChange, ...] = (
@@ -664,6 +686,9 @@ SITUATIONS: dict[str, int] = {
     "config": 1218301,
     "config_two": 1218313,  # two more that are fine: they fill the window until it overflows
     "config_three": 1218314,
+    "rehearsal_first": 1218316,  # the window to rehearse in: the second needs the first
+    "rehearsal_then": 1218317,
+    "rehearsal_other": 1218318,
     "beta_config": 1218302,  # takes no slot
     "declared_skin_old": 1218360,  # what the next one needs
     "declared_skin_new": 1218361,

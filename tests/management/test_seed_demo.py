@@ -10,6 +10,7 @@ from pytest_django.fixtures import Settings
 
 from scheduler.management.commands.seed_demo import (
     HOME,
+    REHEARSAL,
     seed_cast,
     seed_freezes,
     seed_train,
@@ -43,8 +44,12 @@ def test_every_place_shows(capsys: pytest.CaptureFixture[str]) -> None:
     assert Question.objects.filter(closed_at__isnull=True).count() == 1
     assert Statement.objects.count() == 1
     assert first_break() is None
-    october = Window.objects.get(as_of__isnull=False)
+    october = Window.objects.get(start__year=2015)
     assert not october.backports.exists()
+    rehearsal = Window.objects.get(title=REHEARSAL)
+    steps = Plan.objects.filter(window=rehearsal).latest("version").result["queue"]
+    assert [step["changes"] for step in steps] == [[1218316], [1218317], [1218318]]
+    assert rehearsal.is_locked
 
 
 @pytest.mark.usefixtures("_gerrit")

@@ -441,3 +441,40 @@ def test_a_page_costs_as_many_queries_for_more_steps(
         costs.append(len(queries))
 
     assert costs[0] == costs[1] <= 20
+
+
+def test_the_calendar_says_what_one_does_in_a_window_that_is_deployed(
+    begun: Window, drive: Drive, as_: As
+) -> None:
+    def advice(name: str) -> str:
+        return " ".join(as_(name).get("/").content.decode().split())
+
+    link = f'<a href="/windows/{begun.pk}/deploy">Deploy Morning SWAT</a>'
+    assert f"Start step 1: 1.</bdi> {link}" in advice("dev")
+    assert "Say that you are here.</bdi>" in advice("ada")
+    assert link not in advice("sam")
+    drive.deploy(1, 2, 3)
+    drive.close()
+    assert link not in advice("dev")
+
+
+def test_clocks_that_differ_are_told(
+    drive: Drive, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "The clock of this server" not in page("sam").text
+    fast = timezone.now() + timedelta(seconds=40)
+    monkeypatch.setattr("scheduler.views.deploy.timezone.now", lambda: fast)
+    assert "The clock of this server and that of the database are" in page("sam").text
+
+
+def test_long_and_hostile_words_stay_words(
+    begun: Window, cast: Mapping[str, User], page: Page
+) -> None:
+    drive = Drive(begun, cast["dev"]).take().begin()
+    drive.start(1)
+    drive.tick(1, ItemKind.MERGE, proof="<script>alert(1)</script> " + "x" * 1900)
+    drive.fail(1, "</pre><img src=x onerror=alert(1)>\u202e\x1b[31m")
+    text = page("sam").text
+    assert "<script>alert" not in text
+    assert "<img src=x" not in text
+    assert "&lt;script&gt;alert(1)" in text

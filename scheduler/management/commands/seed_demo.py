@@ -41,12 +41,14 @@ from scheduler.services.changes import fetch, store_changes
 from scheduler.services.plans import replan_window
 from scheduler.services.reviews import approve_backport
 from scheduler.services.statements import answer_question
+from scheduler.services.windows import lock_window
 from swat.embedded.cast import CAST
 from swat.embedded.gerrit_changes import NEW, OLD, SITUATIONS
 
 HOME = "America/Los_Angeles"  # whose clocks the windows keep to (`reference/wikimedia.md` 1.2)
 MON, TUE, WED, THU, FRI = range(5)
 GROUPS = ("group0", "group1", "group2")
+REHEARSAL = "Rehearsal: drive this one"
 CLAIMED = 6  # how many of the next windows have their deployers; nobody has signed up for others
 
 
@@ -161,6 +163,34 @@ class Command(BaseCommand):
         state_order(coming[0], cast["rel"])
         for backport in approvable:
             approve_current(backport, (cast["rae"], cast["rel"]))
+        try:
+            seed_rehearsal(timezone.now(), cast)
+        except (AdapterError, Refused) as trouble:
+            self.stderr.write(f"{REHEARSAL}: {trouble}")
+
+
+def seed_rehearsal(now: datetime, cast: dict[str, User]) -> None:
+    """Make a window of last week that is locked, so that anybody can rehearse to deploy it."""
+    day = now.date() - timedelta(days=(now.weekday() - WED) % 7 or 7)
+    start = datetime.combine(day, time(14), UTC)
+    window, is_new = Window.objects.get_or_create(
+        title=REHEARSAL,
+        defaults={
+            "start": start,
+            "end": start + timedelta(hours=1),
+            "as_of": start - timedelta(minutes=30),
+        },
+    )
+    if not is_new:
+        return
+    booking = Booking("", kind=Kind.CONFIG, urgency=Urgency.HIGH)
+    for name in ("rehearsal_first", "rehearsal_then", "rehearsal_other"):
+        backport = book_one(SITUATIONS[name], booking, [window], cast)
+        if backport is not None:
+            approve_current(backport, (cast["rae"], cast["rel"]))
+    plan = replan_window(window=window, now=now, to_the_minute=True)
+    lock_window(window=window, by=cast["dev"], plan_fingerprint=plan.fingerprint)
+    window.deployers.set([cast["dev"]])
 
 
 def seed_cast() -> dict[str, User]:
