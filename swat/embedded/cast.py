@@ -34,7 +34,7 @@ CAST = (
         "dev",
         (Role.DEVELOPER, Role.DEPLOYER, Role.OPERATIONS),
         "deployer",
-        "locks the window, takes the checklist; operations, too",
+        "locks the window and drives it; operations, too",
     ),
     Person(
         "rel",
