@@ -15,7 +15,7 @@ from scheduler.domain.changes import ChangeStatus
 from scheduler.domain.errors import OutOfDate, Refused
 from scheduler.domain.lifecycle import Action, Status
 from scheduler.domain.permissions import Act, Relation, may, require
-from scheduler.models import Backport, Change, Review, User, Watch, Window
+from scheduler.models import Backport, Change, Review, Run, User, Watch, Window
 from scheduler.queries import OPEN_STATUSES
 from scheduler.services.events import record
 from scheduler.services.failing import miss_what_left
@@ -301,6 +301,8 @@ def require_bookable(by: User, window: Window | None, now: datetime) -> None:
         raise Refused("This window is over; choose a coming one.")
     if window.is_closed(now) and not may(actor_of(by), Act.BOOK_LATE):
         raise Refused("Booking in this window has closed; choose a later one, or ask a deployer.")
+    if window.is_locked and Run.objects.filter(window=window).exists():
+        raise Refused("This window is being deployed, or was; choose a coming one.")
     if window.is_locked:
         raise Refused(
             f"This window is locked; choose another one, or {_way_to_unlock(by, window)}."

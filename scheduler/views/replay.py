@@ -82,13 +82,13 @@ def frames_of(run: Run) -> list[Frame]:
             continue
         told = event.payload.get("live")
         now = tuple(told) if isinstance(told, list) else live
-        about = f"{event.backport.change.number}: " if event.backport else ""
+        about = f" ({event.backport.change.number})" if event.backport else ""
         frames.append(
             Frame(
                 number=len(frames) + 1,
                 at=event.at,
                 who=event.actor_name or CLOCK,
-                what=about + what_of(event.kind, event.payload),
+                what=what_of(event.kind, event.payload) + about,
                 words=words_of(event.payload),
                 proof=str(event.payload.get("proof", "")),
                 changed=now != live,
