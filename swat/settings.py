@@ -92,9 +92,19 @@ CSRF_COOKIE_SECURE = not INSECURE_HTTP
 CSRF_FAILURE_VIEW = "scheduler.views.sessions.form_from_another_session"
 X_FRAME_OPTIONS = "DENY"
 
+# Where pages hear that something changed (`swat.asgi`), such as "/events/" behind one proxy; ""
+# leaves that out: pages ask again every ten seconds.
+EVENTS_URL: str = env.str("EVENTS_URL", default="")
+_EVENTS_BEGINS = ("/", "http://" if INSECURE_HTTP else "https://", "https://")
+if EVENTS_URL and not (EVENTS_URL.startswith(_EVENTS_BEGINS) and EVENTS_URL.endswith("/")):
+    raise ImproperlyConfigured("EVENTS_URL must begin with / or https://, and end with /.")
+_EVENTS = urlsplit(EVENTS_URL)
+_EVENTS_ORIGINS = [f"{_EVENTS.scheme}://{_EVENTS.netloc}"] if _EVENTS.netloc else []
+
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
+        "connect-src": [SELF, *_EVENTS_ORIGINS],
         "script-src": [SELF],
         "style-src": [SELF],
         "img-src": [SELF, "data:"],
@@ -295,6 +305,9 @@ LOGGING = {
         "django": {"handlers": [], "propagate": True},  # to stderr like the rest, without mail
         "django.server": {"handlers": [], "propagate": True},
         "httpx": {"level": "WARNING"},  # its INFO is one line for every request we send
+        # uvicorn gives its loggers handlers of its own, before it asks for our application.
+        "uvicorn": {"handlers": [], "propagate": True},
+        "uvicorn.access": {"handlers": [], "propagate": True},
     },
 }
 
@@ -435,8 +448,5 @@ GERRIT_PUBLIC_URL: str = env.str("GERRIT_PUBLIC_URL", default="https://gerrit.wi
 SPIDERPIG_URL: str = env.str("SPIDERPIG_URL", default="https://spiderpig.wikimedia.org/")
 # How many minutes the logs are watched after each sync before a step may end.
 SWAT_WATCH_MINUTES: int = env.int("SWAT_WATCH_MINUTES", default=2)
-# Where pages hear that something changed (`swat.asgi`), such as "/events/" behind one proxy; ""
-# leaves that out: pages ask again every ten seconds.
-EVENTS_URL: str = env.str("EVENTS_URL", default="")
 MAIN_BRANCHES: tuple[str, ...] = tuple(env.list("MAIN_BRANCHES", default=["master", "main"]))
 RELEASE_BRANCH_PREFIX: str = env.str("RELEASE_BRANCH_PREFIX", default="wmf/")

@@ -1,13 +1,17 @@
 """A window while it is deployed: for its driver, its testers, and for everybody who watches."""
 
+from collections.abc import Iterable
+
 from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from scheduler.actors import actor_of, relations_to
-from scheduler.domain.permissions import Act
+from scheduler.domain.checklist.turns import Person, now_for
+from scheduler.domain.permissions import Act, Actor, Relation, may
 from scheduler.models import Window
 from scheduler.queries import names_trusted_with
 from scheduler.services.clock import database_now
@@ -16,8 +20,11 @@ from scheduler.services.failing import WHY_MISSED
 from scheduler.services.runs import Course, course_of
 from scheduler.views.course_cards import Board, Mine
 from scheduler.views.http import PageRequest, Refusal, page
+from scheduler.views.watching import Sight
 
 PAGE = "scheduler/deploy/page.html"
+MOST_SKEW = 5  # seconds by which this machine's clock may differ from the database's
+BYSTANDER = Person()  # who has no name in the window and no role: they only watch
 
 
 @require_safe
@@ -48,14 +55,16 @@ def show(
         others=_other_drivers(request, course),
     )
     context: dict[str, object] = {
+        **_shared(board),
         "section": "calendar",
-        "window": window,
-        "course": course,
-        "board": board,
         "mine": mine,
+        "has_a_part": _has_a_part(actor, mine.relations.values()),
         "seen": seen_of(course),
         "whys": WHY_MISSED,
         "done": done,
+        "skew": skew
+        if (skew := abs((timezone.now() - course.at).total_seconds())) > MOST_SKEW
+        else 0,
         "polls": not course.is_closed,
         "events_url": settings.EVENTS_URL,
     }
@@ -69,8 +78,28 @@ def _other_drivers(request: PageRequest, course: Course) -> tuple[str, ...]:
     return tuple(n for n in names_trusted_with(Act.DRIVE) if n != request.user.username)
 
 
-def board_html(window: Window) -> str:
-    """Return the board of a window, as everybody sees it: the same as on the page."""
+def sight_of(window: Window) -> Sight:
+    """Return a window as everybody sees it, read once: the same as on the page."""
     board = Board(course_of(window, database_now()))
-    context = {"window": window, "course": board.course, "board": board}
-    return render_to_string(f"{PAGE}#board", context)
+    context = _shared(board)
+    return Sight(
+        board=render_to_string(f"{PAGE}#board", context),
+        bystander=render_to_string(f"{PAGE}#bystander", context),
+        is_closed=board.course.is_closed,
+    )
+
+
+def _shared(board: Board) -> dict[str, object]:
+    """Return what the parts of the page are made of that are the same for everybody."""
+    course = board.course
+    return {
+        "window": course.window,
+        "course": course,
+        "board": board,
+        "bystander": now_for(BYSTANDER, course.hour),
+    }
+
+
+def _has_a_part(actor: Actor, relations: Iterable[frozenset[Relation]]) -> bool:
+    """Return whether somebody may ever have more to do in a window than to watch."""
+    return may(actor, Act.DRIVE) or any(one or may(actor, Act.VOUCH, one) for one in relations)

@@ -17,7 +17,6 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.http import require_GET
 
-from scheduler.domain.errors import Refused
 from scheduler.models import Event, EventHead, User, Window
 from scheduler.views.deploy import sight_of
 from scheduler.views.errors import MISSING, NOT_SIGNED_IN, TOO_MANY
@@ -114,9 +113,7 @@ async def _watched(session: str, window: int) -> HttpResponseBase:
     if not visit.is_there:
         return _refused(MISSING, "There is no such window.")
     try:
-        stream = WATCHING.watch(
-            window=window, person=visit.person, session=session, seq=visit.seq
-        )
+        stream = WATCHING.watch(window=window, person=visit.person, session=session, seq=visit.seq)
     except TooManyStreams as refusal:
         return _refused(TOO_MANY, refusal.sentence)
     except NoRoom as refusal:

@@ -86,11 +86,11 @@ class Rhythm:
         news: the log is asked.
         sight: a window is read though nothing happened, for the minutes that it shows.
         people: it is looked whether who listens still may: less than 15 s (`trust.md` B-13).
-        still: a stream says something.
+        still: a stream says something; then it had no board for longer than it should.
     """
 
     news: float = 0.2
-    sight: float = 15
+    sight: float = 14
     people: float = 10
     still: float = 15
 

@@ -1,7 +1,8 @@
 """`make run`: the whole product on this machine, with demo data, until Ctrl-C.
 
-DATABASE_URL and REDIS_URL replace the embedded servers, GERRIT_URL the demo's review system, and
-PORT the web server's port. Data, logs and the demo's mail stay in var/ (or SWAT_DATA_DIR).
+DATABASE_URL and REDIS_URL replace the embedded servers, GERRIT_URL the demo's review system,
+EVENTS_URL the server of events, and PORT the web server's port. Data, logs and the demo's mail
+stay in var/ (or SWAT_DATA_DIR).
 """
 
 import fcntl
@@ -80,10 +81,12 @@ def start_everything(supervisor: Supervisor, folder: Path) -> str:
         os.environ["GERRIT_URL"] = start_gerrit(supervisor)
     supervisor.finish(migrate)
 
-    say("Loading the demo; starting worker, beat and web server")
+    say("Loading the demo; starting worker, beat, events and web server")
     worker = start_worker(supervisor)
     start_beat(supervisor, folder)
     seed = manage(supervisor, "seed_demo")
+    if not os.environ.get("EVENTS_URL"):
+        os.environ["EVENTS_URL"] = start_events(supervisor, free_port())
     supervisor.finish(static)
     web = start_web(supervisor, port)
     supervisor.finish(seed)
@@ -166,8 +169,23 @@ def start_web(supervisor: Supervisor, port: int, application: str = "swat.wsgi")
     )
 
 
+def start_events(supervisor: Supervisor, port: int) -> str:
+    """Start on `port` what pages listen to, and return its URL; without it they ask every 10 s."""
+    supervisor.start(
+        "events",
+        [
+            *(sys.executable, "-m", "uvicorn", "swat.asgi:application"),
+            *("--host", HOST, "--port", str(port), "--lifespan", "off"),
+            *("--timeout-graceful-shutdown", "5"),  # a stream does not end by itself
+        ],
+        stop_seconds=10,
+        ends=True,  # the product lives on without it
+    )
+    return f"http://{HOST}:{port}/events/"
+
+
 def is_healthy(url: str) -> bool:
-    """Tell whether the web server says that it can serve."""
+    """Tell whether a server says that it can serve: web or events."""
     try:
         return httpx.get(f"{url}healthz", timeout=2).status_code == httpx.codes.OK
     except httpx.TransportError:

@@ -78,6 +78,7 @@ class Site:
         self.folder = folder
         self.database = database
         self.port = free_port()
+        self.events_port = free_port()
         self.redis_port = int(supervisor.environment["REDIS_URL"].rpartition(":")[2].split("/")[0])
         self._unused = iter(sorted(gerrit.changes))
         self._beats = itertools.count(1)
@@ -103,6 +104,15 @@ class Site:
         web = run.start_web(self.supervisor, self.port, "tests.faults.wsgi")
         self.wait(lambda: run.is_healthy(self.url), "the web server answers", web)
         return web
+
+    def start_events(self) -> Program:
+        """Start the events process as `make run` does; a web server that starts later names it."""
+        told = self.supervisor.environment
+        told["PUBLIC_URL"] = self.url  # whose pages may listen
+        told["EVENTS_URL"] = run.start_events(self.supervisor, self.events_port)
+        address = f"http://{HOST}:{self.events_port}/"
+        self.wait(lambda: run.is_healthy(address), "the events process answers")
+        return self.program("events")
 
     def start_valkey(self) -> Program:
         """Start an empty Valkey, at the same address each time."""

@@ -25,8 +25,10 @@ function addCopyButtons(root) {
 // Somebody who is typing, choosing or reading an opened part must not lose it to a refresh.
 function isInUse(part) {
   const selection = document.getSelection();
+  const focused = document.activeElement;
+  const isTold = focused?.hasAttribute("data-reads"); // put there by us; it is found again by its id
   return (
-    (part.contains(document.activeElement) && document.activeElement !== document.body) ||
+    (part.contains(focused) && focused !== document.body && !isTold) ||
     part.querySelector("details[open]:not([data-open])") !== null ||
     [...part.querySelectorAll("input:checked, textarea, input[type=text]")].some((field) =>
       field.type === "radio" || field.type === "checkbox"
