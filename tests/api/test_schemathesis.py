@@ -1,12 +1,14 @@
 """Schemathesis asks every address what its description allows, and what it does not allow."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import schemathesis
+from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections
 from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from schemathesis.config import SchemathesisConfig
@@ -57,7 +59,20 @@ class World:
 
 
 @pytest.fixture
-def world(drive: Drive, bearer: Callable[..., str], dev: User, rel: User) -> World:
+def connection_stays_open() -> Iterator[None]:
+    """Let requests end without the transaction of the test, as the test client does."""
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in signals:
+        signal.connect(close_old_connections)
+
+
+@pytest.fixture
+def world(
+    connection_stays_open: None, drive: Drive, bearer: Callable[..., str], dev: User, rel: User
+) -> World:
     make_train(timezone.now())
     drive.start(1)
     return World(
