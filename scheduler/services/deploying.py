@@ -230,7 +230,7 @@ def start_step(*, on: OnStep, reading: Reading) -> RunStep:
     _require_safe(course, state)
     unverified = ""
     if reading.trouble:
-        if not is_vouched(row, course.at):
+        if not _is_vouched_by_another(row, on.by, course.at):
             return _wait_for_word(course, row, state, by, reading.trouble)
         unverified = reading.trouble
     change_step(
@@ -365,6 +365,12 @@ def _require_safe(course: Course, state: StepState) -> None:
     for breach in after.broken:
         if not breach.accepted:
             raise Refused(f"Production would not be safe after it: {breach.text}.")
+
+
+def _is_vouched_by_another(row: RunStep, driver: User, at: datetime) -> bool:
+    """Return whether a second person said that a step may start: the wheel may be theirs by now."""
+    vouched_by = row.vouched_by
+    return vouched_by is not None and is_vouched(row, at) and not is_same_person(vouched_by, driver)
 
 
 def _wait_for_word(
@@ -572,7 +578,8 @@ def end_step(course: Course, row: RunStep, ending: Ending) -> None:
         is_broken=ending.is_broken,
     )
     for backport in course.members[row.position]:
-        _end_backport(backport, ending, course.at)
+        if backport.window_id == course.window.pk:  # else it was moved to another one
+            _end_backport(backport, ending, course.at)
 
 
 _ENDS: Mapping[Outcome, Action] = {

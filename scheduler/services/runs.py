@@ -327,7 +327,7 @@ def _lost(course: Course) -> dict[int, str]:
     freezes = () if window.as_of else freezes_during(window)
     approved = _approved_before(backports)
     for one in backports:
-        reason = why_not(one, approved.get(one.pk))
+        reason = why_not(one, window, approved.get(one.pk))
         for freeze in freezes:
             if freeze.scope is FreezeScope.ALL or one.urgency > Urgency.HIGH:
                 reason = reason or f"A freeze stops it: {freeze.reason or 'no reason was given'}."
@@ -356,16 +356,23 @@ _LEFT: Mapping[str, str] = {
 }
 
 
-def why_not(backport: Backport, approved: int | None = None) -> str:
+def why_not(backport: Backport, window: Window, approved: int | None = None) -> str:
     """Return why a queued backport must not be started any more; "" if nothing speaks against it.
 
     Args:
         backport: with its change.
+        window: in whose queue it was.
         approved: the patch set that was last approved, if it is not queued any more.
     """
     change = backport.change
     if backport.status == Status.QUEUED.value:
         return _what_gerrit_objects(change)
+    if backport.window_id != window.pk:
+        return "It was moved to another window since the lock."
+    if backport.status == Status.APPROVED.value:
+        return (
+            "It lost its approval since the lock, and has another one: it goes in another window."
+        )
     if approved is not None and approved != change.patch_set:
         return (
             f"It has a new patch set since the lock: {change.patch_set} now, and "

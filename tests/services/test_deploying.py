@@ -43,8 +43,9 @@ from scheduler.services.deploying import (
 )
 from scheduler.services.failing import choose_for_step, miss_step
 from scheduler.services.invariants import INVARIANTS
-from scheduler.services.leases import take_wheel
-from scheduler.services.reviews import veto_backport
+from scheduler.services.leases import accept_wheel, offer_wheel, take_wheel
+from scheduler.services.moving import move_on
+from scheduler.services.reviews import veto_backport, withdraw_approval
 from scheduler.services.windows import miss_what_is_left, step_down, unlock_window
 from tests.driving import ANSWERED, SILENT, Drive, lock
 from tests.factories import approve, fetched, make_backport, make_window
@@ -376,6 +377,31 @@ def test_the_word_of_a_second_person_does_not_last(drive: Drive, rel: User) -> N
     vouch_for_step(on=drive.on(1, rel), reason="The commit is the same.")
     RunStep.objects.filter(position=1).update(vouched_at=timezone.now() - 16 * MINUTE)
     assert drive.start(1, SILENT).phase == "waiting"
+
+
+def test_the_second_person_is_not_the_one_who_drives_by_now(drive: Drive, rel: User) -> None:
+    drive.start(1, SILENT)
+    vouch_for_step(on=drive.on(1, rel), reason="The commit is the same.")
+    offer_wheel(window=drive.window, by=drive.by, lease=drive.lease, to=rel, note="Yours.")
+    taken = Drive(drive.window, rel, accept_wheel(window=drive.window, by=rel, lease=1).number)
+    assert taken.start(1, SILENT).phase == "waiting"
+    assert taken.start(1).phase == "going"
+
+
+def test_what_was_moved_to_another_window_stays_there(
+    drive: Drive, queue: Mapping[int, Backport], window: Window, rae: User, ada: User
+) -> None:
+    backport = Backport.objects.get(pk=queue[3].pk)
+    withdraw_approval(
+        backport=backport, by=rae, fingerprint=backport.fingerprint, reason="Not sure."
+    )
+    backport.refresh_from_db()
+    move_on(backport=backport, by=ada, to=window, fingerprint=backport.fingerprint)
+    assert drive.course.state.blocked[3] == "It was moved to another window since the lock."
+    drive.deploy(1, 2)
+    drive.close()
+    assert statuses(queue) == ["deployed", "deployed", "submitted"]
+    nothing_is_broken()
 
 
 def test_a_freeze_that_came_after_the_lock_blocks_what_it_stops(
