@@ -1,11 +1,12 @@
 """What the log says that things have become, compared with what they are (invariant I5)."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
+from django.db.models.fields.json import KeyTextTransform
 
 from scheduler.domain.errors import IllegalTransition
 from scheduler.domain.lifecycle import Action, Status, status_after
@@ -23,9 +24,10 @@ from scheduler.models import (
     WindowSeries,
 )
 from scheduler.models.reviews import Decision
-from scheduler.services.events import is_number
+from scheduler.services.events import BEFORE_ALL, is_number
 
 _PAGE = 2_000  # events read at once
+_PART = 100  # windows looked at at once
 
 SUBMIT, MOVE_ON = "backport.submit", "backport.move-on"
 FINISH, TAKE_BACK, MISS = "backport.finish", "backport.take-back", "backport.miss"
@@ -42,6 +44,55 @@ MOVES: Mapping[str, Action] = {
     },
     "backport.withdraw-approval": Action.VOID_APPROVAL,
 }
+
+
+class Told(NamedTuple):
+    """One event, as far as it tells what has become of something."""
+
+    seq: int
+    kind: str
+    actor: int | None
+    actor_name: str
+    window: int | None
+    backport: int | None
+    at: datetime
+    payload: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return f"Event {self.seq} ({self.kind})"
+
+    def number(self, name: str) -> int:
+        """Return a number that it carries; 0 if it carries none under this name."""
+        value = self.payload.get(name)
+        return value if type(value) is int else 0
+
+    def numbers(self, name: str) -> list[int]:
+        """Return the numbers that it carries under a name."""
+        values = self.payload.get(name)
+        return [one for one in values if type(one) is int] if isinstance(values, list) else []
+
+    def text(self, name: str, longest: int | None = None) -> str:
+        """Return a text that it carries, cut off as its column is; "" if it carries none."""
+        value = self.payload.get(name)
+        return value[:longest] if isinstance(value, str) else ""
+
+
+def told_by(events: QuerySet[Event]) -> Iterator[Told]:
+    """Yield some events in their order."""
+    columns = ("seq", "kind", "actor", "actor_name", "window", "backport", "at", "payload")
+    in_order = events.order_by("seq").values_list(*columns)
+    after = BEFORE_ALL
+    while page := [Told(*row) for row in in_order.filter(seq__gt=after)[:_PAGE]]:
+        for told in page:
+            yield told if isinstance(told.payload, dict) else told._replace(payload={})
+        after = page[-1].seq
+        if not is_number(after):
+            return  # reading the log itself says what is wrong with it
+
+
+def in_parts(keys: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Yield keys a hundred at a time, so that not all that is told of them is in memory at once."""
+    return (keys[first : first + _PART] for first in range(0, len(keys), _PART))
 
 
 class _Move(NamedTuple):
@@ -211,8 +262,8 @@ def _reviews() -> Counter[_Key]:
 
 def _reviews_logged() -> Counter[_Key]:
     kinds = [f"backport.{decision}" for decision in Decision.values]
-    columns = ("actor", "kind", "payload__reason", "backport")
-    rows = Event.objects.filter(kind__in=kinds).values_list(*columns)
+    reason = KeyTextTransform("reason", "payload")  # as text: a third faster than as JSON
+    rows = Event.objects.filter(kind__in=kinds).values_list("actor", "kind", reason, "backport")
     return Counter(
         (by, _worded(kind, reason), backport) for by, kind, reason, backport in rows.iterator()
     )

@@ -36,7 +36,7 @@ from scheduler.models import (
 )
 from scheduler.models.reviews import SHORTEST_REASON
 from scheduler.queries import OPEN_STATUSES, approval_of, open_backports, plan_input_of
-from scheduler.services import histories
+from scheduler.services import histories, lease_histories, live_histories, run_histories
 from scheduler.services.fingerprints import content_of
 from scheduler.services.plans import plan_fingerprint
 
@@ -52,21 +52,18 @@ class Invariant:
     Attributes:
         name: its number in the threat model.
         sentence: what is true while nothing is wrong.
-        breaches: yields a sentence for each thing that is wrong; takes the clock, UTC. None where
-            there is nothing yet that it could be asked of; `sentence` says why.
+        breaches: yields a sentence for each thing that is wrong; takes the clock, UTC.
     """
 
     name: str
     sentence: str
-    breaches: Callable[[datetime], Iterator[str]] | None
+    breaches: Callable[[datetime], Iterator[str]]
 
     def broken(self, now: datetime) -> list[str]:
         """Return what is wrong.
 
         Others may be writing while it is looked at, so what is wrong has to be so twice.
         """
-        if self.breaches is None:
-            return []
         found = list(self.breaches(now))
         if not found:
             return []
@@ -108,8 +105,13 @@ def _wrong_approval(backport: Backport, given: PlanInput) -> Iterator[str]:
         yield f"{what}, approved by {approval.reviewer.username}, who is its {' and '.join(own)}."
 
 
-def unsafe_plans(now: datetime) -> Iterator[str]:
-    """I2: yield each queue in force after some step of which production would be broken."""
+def unsafe_steps(now: datetime) -> Iterator[str]:
+    """I2: yield each step after which production would be broken, or that was started too early."""
+    return chain(_unsafe_plans(now), live_histories.started_too_early())
+
+
+def _unsafe_plans(now: datetime) -> Iterator[str]:
+    """Yield each queue in force after some step of which production would be broken."""
     for plan in _plans_in_force(now):
         queue = [tuple(step["changes"]) for step in plan.result["queue"]]
         rows = [tuple(sorted(numbers)) for numbers in _rows_of_queue(plan)]
@@ -191,6 +193,11 @@ def overfull_windows(_now: datetime) -> Iterator[str]:
             yield f"Window {window.pk} has {has} slots, and {slots} queued patches take one."
 
 
+def leases_that_do_not_count(_now: datetime) -> Iterator[str]:
+    """I4: yield each lease that is in force beside another, and what was done without one."""
+    return lease_histories.leases_that_do_not_count()
+
+
 def states_without_events(_now: datetime) -> Iterator[str]:
     """I5: yield each state that the log does not account for."""
     return chain(
@@ -202,6 +209,8 @@ def states_without_events(_now: datetime) -> Iterator[str]:
         histories.wrong_ends_of_windows(),
         histories.wrong_times_of_windows(),
         histories.wrong_series(),
+        lease_histories.wrong_leases(),
+        run_histories.wrong_runs(),
     )
 
 
@@ -393,10 +402,18 @@ INVARIANTS = (
         approvals_that_do_not_count,
     ),
     Invariant(
-        "I2", "After every step of every plan in force, what goes has what it needs.", unsafe_plans
+        "I2",
+        "After every step of every plan in force, what goes has what it needs; "
+        "no step was started before that was live.",
+        unsafe_steps,
     ),
     Invariant("I3", "No window has more queued patches than slots.", overfull_windows),
-    Invariant("I4", "Not applicable yet: windows have no lease.", None),
+    Invariant(
+        "I4",
+        "At most one lease of a window is in force, numbers only grow, "
+        "and what its driver does is done under it.",
+        leases_that_do_not_count,
+    ),
     Invariant("I5", "Every state is what the events in the log led to.", states_without_events),
     Invariant(
         "I6",

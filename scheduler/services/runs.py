@@ -365,10 +365,10 @@ def why_not(backport: Backport, window: Window, approved: int | None = None) -> 
         approved: the patch set that was last approved, if it is not queued any more.
     """
     change = backport.change
+    if backport.window_id != window.pk:  # where it may be queued again
+        return "It was moved to another window since the lock."
     if backport.status == Status.QUEUED.value:
         return _what_gerrit_objects(change)
-    if backport.window_id != window.pk:
-        return "It was moved to another window since the lock."
     if backport.status == Status.APPROVED.value:
         return (
             "It lost its approval since the lock, and has another one: it goes in another window."

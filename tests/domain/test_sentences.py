@@ -35,6 +35,8 @@ FULL = {
     "choice": "leave",
     "by_plan": True,
     "broken": True,
+    "back": [4],
+    "falls": [5, 6],
     "unverified": "Gerrit did not answer within 3 s",
     "outcomes": {"deployed": 2, "reverted": 1, "skipped": 0, "missed": 0},
 }
@@ -97,6 +99,10 @@ def test_it_is_a_sentence_with_any_payload(kind: str, payload: dict[str, object]
         ("step.fail", "noted that 7 and 8 failed at “verify”"),
         ("step.choose", "left 7 and 8 as is"),
         (
+            "step.miss",
+            "let 7 and 8 be missed; it is reverted first; with it goes step 5 and 6",
+        ),
+        (
             "step.unverified",
             "could not have Gerrit asked about 7 and 8: a second person has to say that it may go",
         ),
@@ -121,6 +127,7 @@ def test_it_tells_what_the_payload_carries(kind: str, said: str) -> None:
         ("step.tick", "did something for it"),
         ("step.fail", "noted that it failed after it was done"),
         ("step.choose", "decided to revert it"),
+        ("step.miss", "let it be missed"),
     ],
 )
 def test_it_tells_what_it_can_where_the_payload_carries_nothing(kind: str, said: str) -> None:

@@ -23,16 +23,14 @@ _HEAD = re.compile(r"(\d{1,18}):([0-9a-f]{64})\Z", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one invariant: holds, broken, or not applicable yet."""
+    """What became of one invariant: it holds, or is broken."""
 
     invariant: Invariant
     breaches: tuple[str, ...]
 
     @property
     def word(self) -> str:
-        """Say it in a word or two."""
-        if self.invariant.breaches is None:
-            return "not applicable"
+        """Say it in a word."""
         return "broken" if self.breaches else "holds"
 
 
