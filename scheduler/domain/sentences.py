@@ -286,10 +286,13 @@ def _begin(payload: Payload) -> str:
     return f"began this window: {_in_words(_several(payload, 'queued')) or 'nothing'} will go"
 
 
+_OUTCOMES = ("deployed", "reverted", "skipped", "missed")  # a database may give them in any order
+
+
 def _close_window(payload: Payload) -> str:
     counts = payload.get("outcomes")
     told = counts if isinstance(counts, dict) else {}
-    named = [f"{count} {outcome}" for outcome, count in told.items() if count]
+    named = [f"{told[outcome]} {outcome}" for outcome in _OUTCOMES if told.get(outcome)]
     return f"closed this window: {', '.join(named) or 'nothing went'}"
 
 

@@ -38,7 +38,7 @@ FULL = {
     "back": [4],
     "falls": [5, 6],
     "unverified": "Gerrit did not answer within 3 s",
-    "outcomes": {"deployed": 2, "reverted": 1, "skipped": 0, "missed": 0},
+    "outcomes": {"missed": 0, "skipped": 0, "reverted": 1, "deployed": 2},
 }
 
 
