@@ -457,7 +457,7 @@ def tick_item(*, on: OnStep, item: int, proof: str = "", by_api: bool = False) -
     held = None
     if kind is not ItemKind.VERIFY or by_plan:
         held = require_lease(on.window, on.by, on.lease, now)
-    course.state.require_tick(on.position, item, now)
+    course.progress.require_tick(on.position, item, now)
     ticked = RunItem.objects.filter(pk=item, done_at__isnull=True).update(
         done_at=now,
         done_by=on.by,
@@ -522,7 +522,7 @@ def _note_in_production(kind: ItemKind, course: Course, position: int) -> None:
     runs = _DEPLOYED_AFTER.get(kind)
     if runs is None:
         return
-    state = course.state.at(position)
+    state = course.progress.at(position)
     if not any(item.kind is ItemKind.SYNC for item in state.items):
         runs = kind is ItemKind.MERGE
     numbers = [one.change.number for one in course.members[position]]
@@ -530,7 +530,7 @@ def _note_in_production(kind: ItemKind, course: Course, position: int) -> None:
 
 
 def _record_tick(course: Course, on: OnStep, item: RunItem, *, by_plan: bool) -> None:
-    state = course.state.at(on.position)
+    state = course.progress.at(on.position)
     turn = [one for one in state.turn if one.kind is ItemKind.VERIFY]
     newly = turn if item.kind != ItemKind.VERIFY.value else []
     record(
@@ -542,7 +542,7 @@ def _record_tick(course: Course, on: OnStep, item: RunItem, *, by_plan: bool) ->
             "item": item.kind,
             "place": item.place,
             "changes": [item.number] if item.number else list(state.step.changes),
-            "live": list(course.state.live),
+            "live": list(course.progress.live),
             "verify": sorted(one.number or 0 for one in newly),
             **({"proof": item.proof} if item.proof else {}),
             **({"lease": item.lease} if item.lease else {}),
@@ -555,7 +555,7 @@ def _record_tick(course: Course, on: OnStep, item: RunItem, *, by_plan: bool) ->
 
 def _end_if_done(course: Course, on: OnStep) -> None:
     """End a step of which everything is done: it is deployed, or what it was taken back for."""
-    state, row = course.state.at(on.position), course.rows[on.position]
+    state, row = course.progress.at(on.position), course.rows[on.position]
     if state.turn:
         return
     if state.phase is Phase.GOING_BACK:
@@ -733,6 +733,7 @@ def summary_of(course: Course, reason: str) -> dict[str, object]:
     """Return the queue as it was planned and as it was done, for the log and for mail."""
     outcomes = [row.outcome for row in course.rows.values()]
     return {
+        **({"lease": course.lease.number} if course.lease else {}),
         "outcomes": {one.value: outcomes.count(one.value) for one in Outcome},
         "live": list(course.state.live),
         "steps": [

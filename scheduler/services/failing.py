@@ -75,6 +75,7 @@ def fail_step(*, on: OnStep, output: str, by_api: bool = False) -> RunStep:
             "item": at.value if at else "",
             "changes": list(state.step.changes),
             "reason": output,
+            **({"lease": on.lease} if on.lease else {}),
             **({"api": True} if by_api else {}),
         },
         at=course.at,
@@ -227,6 +228,9 @@ def _miss(course: Course, position: int, told: Consequences, by: User | None, re
             "back": list(told.back),
             "falls": list(told.falls),
             "reason": reason,
+            **(
+                {"lease": course.lease.number} if course.lease and course.lease.holder == by else {}
+            ),
         },
         at=course.at,
     )

@@ -1,7 +1,7 @@
 """What a window that is deployed looks like now: read once, for services, pages and programs."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
@@ -45,18 +45,15 @@ VOUCHED_FOR = timedelta(minutes=15)  # how long a second person's word about one
 class Course:
     """A window, who drives it, and its steps as far as they are done.
 
+    What costs queries of its own is read when it is asked for, once: a tick needs little of it.
+
     Attributes:
         plan: the one that it is locked with; None if it was never planned.
         run: None before the driver began it.
         lease: the one in force; None while nobody drives.
-        state: the steps, as the rules of the checklist see them.
         rows: the stored steps, by position; none before it has begun.
-        items: the stored items by key; before it has begun, those that there will be.
+        stored: the stored items by key.
         members: the backports of each step, by position.
-        changes: those of the queue, and what the rules may have to look at.
-        production: what is where now; planned: what was, when the queue was planned.
-        leftovers: changes that are merged, known not to be deployed, and in nobody's hands.
-        here: who said that they are there, by backport.
         at: the clock of the database.
     """
 
@@ -64,15 +61,73 @@ class Course:
     plan: Plan | None
     run: Run | None
     lease: Lease | None
-    state: domain.Run
     rows: Mapping[int, RunStep]
-    items: Mapping[int, RunItem]
+    stored: Mapping[int, RunItem]
     members: Mapping[int, tuple[Backport, ...]]
-    changes: ChangeSet
-    production: Production
-    leftovers: tuple[int, ...]
-    here: Mapping[int, tuple[User, ...]]
     at: datetime
+
+    @cached_property
+    def items(self) -> Mapping[int, RunItem]:
+        """The stored items by key; before it has begun, those that there will be."""
+        if self.run is not None:
+            return self.stored
+        return {item.pk: item for made in self._upcoming.values() for item in made}
+
+    @cached_property
+    def _upcoming(self) -> dict[int, list[RunItem]]:
+        """The items that there will be, by position, numbered; nothing is stored."""
+        made = {
+            step.position: items_to_make(step, self.members.get(step.position, ()), self.changes)
+            for step in queue_of(self.plan)
+        }
+        for key, item in enumerate((one for items in made.values() for one in items), start=1):
+            item.pk = key
+        return made
+
+    @cached_property
+    def progress(self) -> domain.Run:
+        """The steps as far as they are done, whatever speaks against those that wait."""
+        return domain.Run(tuple(map(self._step, queue_of(self.plan))))
+
+    def _step(self, step: Step) -> StepState:
+        row = self.rows.get(step.position)
+        if row is None:
+            return StepState(step, items=tuple(map(state_of_item, self._upcoming[step.position])))
+        return StepState(
+            step,
+            phase=Phase(row.phase),
+            items=tuple(state_of_item(i) for i in self.stored.values() if i.step_id == row.pk),
+            outcome=Outcome(row.outcome) if row.outcome else None,
+            failed_at=ItemKind(row.failed_item) if row.failed_item else None,
+            is_broken=row.is_broken,
+            back=row.back,
+        )
+
+    @cached_property
+    def state(self) -> domain.Run:
+        """The same, with what speaks against those that wait."""
+        return domain.Run(self.progress.steps, _lost(self))
+
+    @cached_property
+    def changes(self) -> ChangeSet:
+        """Those of the queue, and what the rules may have to look at."""
+        queued = (one.change for backports in self.members.values() for one in backports)
+        return related_changes(queued, (), with_diff=False)
+
+    @cached_property
+    def production(self) -> Production:
+        """What is where now."""
+        return live_at(self.window.planned_at(self.at))
+
+    @cached_property
+    def leftovers(self) -> tuple[int, ...]:
+        """Changes that are merged, known not to be deployed, and in nobody's hands."""
+        return _leftovers(self.changes, self.members)
+
+    @cached_property
+    def here(self) -> Mapping[int, tuple[User, ...]]:
+        """Who said that they are there, by backport."""
+        return _here(self.members)
 
     @property
     def clock(self) -> datetime:
@@ -156,37 +211,21 @@ def course_of(window: Window, at: datetime) -> Course:
         window: which.
         at: the clock of the database, UTC.
     """
-    run = Run.objects.filter(window=window).select_related("plan", "begun_by", "closed_by").first()
+    runs = Run.objects.filter(window=window).select_related("plan", "begun_by", "closed_by")
+    run = runs.defer("plan__document").first()
     plan = run.plan if run else newest_plan(window)
-    queue = queue_of(plan)
-    members = _members(plan)
-    changes = related_changes(
-        (one.change for backports in members.values() for one in backports), (), with_diff=False
-    )
     rows, items = _rows(run)
-    steps, upcoming = _steps(queue, rows, items, members, changes)
-    lease = (
-        Lease.objects.filter(window=window, ended_at__isnull=True)
-        .select_related("holder", "offered_to")
-        .first()
-    )
-    production = live_at(window.planned_at(at))
-    course = Course(
+    leases = Lease.objects.filter(window=window, ended_at__isnull=True)
+    return Course(
         window=window,
         plan=plan,
         run=run,
-        lease=lease,
-        state=domain.Run(steps),
+        lease=leases.select_related("holder", "offered_to").first(),
         rows=rows,
-        items=upcoming or items,
-        members=members,
-        changes=changes,
-        production=production,
-        leftovers=_leftovers(changes, members),
-        here=_here(members),
+        stored=items,
+        members=_members(plan),
         at=at,
     )
-    return replace(course, state=domain.Run(steps, _lost(course)))
 
 
 def queue_of(plan: Plan | None) -> tuple[Step, ...]:
@@ -225,39 +264,6 @@ def _rows(run: Run | None) -> tuple[dict[int, RunStep], dict[int, RunItem]]:
     rows = list(steps.prefetch_related(Prefetch("items", in_order)).order_by("position"))
     items = {item.pk: item for row in rows for item in row.items.all()}
     return {row.position: row for row in rows}, items
-
-
-def _steps(
-    queue: Sequence[Step],
-    rows: Mapping[int, RunStep],
-    items: Mapping[int, RunItem],
-    members: Mapping[int, tuple[Backport, ...]],
-    changes: ChangeSet,
-) -> tuple[tuple[StepState, ...], dict[int, RunItem]]:
-    """Return the steps, and the items that there will be where nothing was stored yet."""
-    states = []
-    upcoming: dict[int, RunItem] = {}
-    for step in queue:
-        row = rows.get(step.position)
-        if row is None:
-            made = items_to_make(step, members.get(step.position, ()), changes)
-            for item in made:
-                item.pk = len(upcoming) + 1
-                upcoming[item.pk] = item
-            states.append(StepState(step, items=tuple(map(state_of_item, made))))
-            continue
-        states.append(
-            StepState(
-                step,
-                phase=Phase(row.phase),
-                items=tuple(state_of_item(i) for i in items.values() if i.step_id == row.pk),
-                outcome=Outcome(row.outcome) if row.outcome else None,
-                failed_at=ItemKind(row.failed_item) if row.failed_item else None,
-                is_broken=row.is_broken,
-                back=row.back,
-            )
-        )
-    return tuple(states), upcoming
 
 
 def state_of_item(item: RunItem) -> ItemState:
@@ -313,7 +319,7 @@ def _lost(course: Course) -> dict[int, str]:
     which the train has left behind, or which a freeze stops that came later.
     """
     window, plan = course.window, course.plan
-    waiting = [state.position for state in course.state.steps if state.phase is Phase.WAITING]
+    waiting = [s.position for s in course.progress.steps if s.phase is Phase.WAITING]
     backports = [one for position in waiting for one in course.members.get(position, ())]
     if plan is None or course.is_closed or not window.is_locked or not backports:
         return {}
