@@ -162,7 +162,7 @@ class RunItem(models.Model):
     title = models.CharField(max_length=300)
     command = models.CharField(max_length=500, blank=True)
     link = models.CharField(max_length=500, blank=True)
-    log = models.CharField(max_length=1000, blank=True)
+    log = models.TextField(blank=True)
     note = models.TextField(blank=True)
     minutes = models.PositiveSmallIntegerField(default=0)
     done_at = models.DateTimeField(null=True, blank=True)
@@ -192,8 +192,9 @@ class RunItem(models.Model):
 
 
 class Presence(models.Model):
-    """That somebody is there to test a backport."""
+    """That somebody is there to test a backport in a window."""
 
+    window = models.ForeignKey(Window, models.PROTECT, related_name="presences")
     backport = models.ForeignKey(Backport, models.PROTECT, related_name="presences")
     person = models.ForeignKey(User, models.PROTECT, related_name="presences")
     at = models.DateTimeField()
@@ -202,7 +203,7 @@ class Presence(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(name="presence_once", fields=["backport", "person"]),
+            models.UniqueConstraint(name="presence_once", fields=["window", "backport", "person"]),
         ]
 
     def __str__(self) -> str:

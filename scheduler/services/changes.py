@@ -14,6 +14,7 @@ from scheduler.domain import changes as domain
 from scheduler.models import Backport, Change, Window
 from scheduler.queries import OPEN_STATUSES
 from scheduler.services.events import record
+from scheduler.services.patience import patiently
 from scheduler.services.plans import replan_window, take_turn
 from scheduler.services.train import follow_in
 
@@ -67,7 +68,6 @@ def siblings_in(fetched: Sequence[FetchedChange]) -> tuple[domain.Change, ...]:
     return tuple(sorted(family, key=preference))
 
 
-@transaction.atomic
 def store_changes(*, fetched: Iterable[FetchedChange], at: datetime) -> list[Change]:
     """Store what the review system said, and plan the windows again that it matters to.
 
@@ -81,6 +81,14 @@ def store_changes(*, fetched: Iterable[FetchedChange], at: datetime) -> list[Cha
     Returns:
         The stored changes, in the order given.
     """
+    told = list(fetched)
+    # Who notes what production runs takes a window first, and then changes: one of the two gives
+    # way, and tries again.
+    return patiently(lambda: _store(told, at))
+
+
+@transaction.atomic
+def _store(fetched: Sequence[FetchedChange], at: datetime) -> list[Change]:
     answers = {one.change.number: one for one in fetched}
     # Taken in one order; SQLite took its one write lock when the transaction began. Without the
     # key: whoever stores a row that refers to a change does not wait for us, or we deadlock.

@@ -4,7 +4,7 @@ Every act takes the window first, looks at how far it is, asks the rules of the 
 and logs. Nobody gets past them: pages, the API and tests call the same functions.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -24,6 +24,7 @@ from scheduler.domain.safety import Judge
 from scheduler.models import (
     Backport,
     Change,
+    EventHead,
     Presence,
     Question,
     Run,
@@ -39,7 +40,7 @@ from scheduler.services.events import record
 from scheduler.services.fingerprints import digest
 from scheduler.services.leases import end_lease, require_lease
 from scheduler.services.plans import replan_window, take_turn
-from scheduler.services.runs import Course, course_of, earlier_unfinished, is_vouched
+from scheduler.services.runs import Course, course_of, is_vouched, unfinished_elsewhere
 from scheduler.services.windows import miss_backport
 
 CHECK_IN_OPENS = timedelta(minutes=15)  # before the start of a window (`peers.md` (b) 8)
@@ -168,8 +169,9 @@ def begin_window(*, window: Window, by: User, lease: int, seen: str) -> Run:
 
 
 def seen_of(course: Course) -> str:
-    """Return what a page has to send back: which steps it showed as blocked, and why."""
-    return digest({"blocked": {str(place): why for place, why in course.state.blocked.items()}})
+    """Return what a page has to send back: which queue it showed, and what of it is blocked."""
+    blocked = {str(place): why for place, why in course.state.blocked.items()}
+    return digest({"plan": course.plan.fingerprint if course.plan else "", "blocked": blocked})
 
 
 def _require_time(course: Course) -> None:
@@ -184,9 +186,10 @@ def _require_time(course: Course) -> None:
         raise Refused("This window is over: book what is in it again.")
 
 
-def _require_nothing_open(course: Course) -> None:
-    """Let pass a window that nothing outside its steps holds up."""
+def _require_nothing_open(course: Course, numbers: Collection[int] = ()) -> None:
+    """Let pass a window that nothing outside its steps holds up, for a step of these changes."""
     window = course.window
+    EventHead.objects.filter(id=1).update(seq=F("seq"))  # two windows do not start at once
     question = Question.objects.filter(window=window, closed_at__isnull=True).first()
     if question is not None:
         raise Refused(
@@ -196,9 +199,15 @@ def _require_nothing_open(course: Course) -> None:
         named = " and ".join(map(str, course.leftovers))
         raise Refused(
             f"Deal with {named} first: merged, known not to be deployed, and in nobody's queue. "
-            "The next sync would carry it along."
+            "The next sync would carry it along. Where it was left it can be reverted."
         )
-    other = earlier_unfinished(window) if window.as_of is None else None
+    again = [number for number in course.queued_leftovers if number not in numbers]
+    if again and numbers:
+        raise Refused(
+            f"{' and '.join(map(str, again))} is merged and not live, and in this queue again: it "
+            "goes first, or is reverted where it was left. The next sync would carry it along."
+        )
+    other = unfinished_elsewhere(window) if window.as_of is None else None
     if other is not None:
         raise Refused(f"A step of {other} is still under way: it has to be finished first.")
 
@@ -224,7 +233,7 @@ def start_step(*, on: OnStep, reading: Reading) -> RunStep:
     window, position, by = on.window, on.position, on.by
     state = course.state.require_start(position)
     _require_time_to_start(course)
-    _require_nothing_open(course)
+    _require_nothing_open(course, state.step.changes)
     members = course.members[position]
     _require_approved(members, window)
     _require_safe(course, state)
@@ -376,7 +385,12 @@ def _is_vouched_by_another(row: RunStep, driver: User, at: datetime) -> bool:
 def _wait_for_word(
     course: Course, row: RunStep, state: StepState, by: User, trouble: str
 ) -> RunStep:
-    """Note that Gerrit did not answer: a second person has to say that the step may start."""
+    """Note that Gerrit did not answer: a second person has to say that the step may start.
+
+    While nobody has, it is noted and told once.
+    """
+    if row.unverified and row.vouched_by is None:
+        return row
     change_step(row, unverified=trouble[:300], vouched_by=None, vouched_at=None)
     record(
         kind="step.unverified",
@@ -577,6 +591,9 @@ def end_step(course: Course, row: RunStep, ending: Ending) -> None:
         reason=ending.reason[:500],
         is_broken=ending.is_broken,
     )
+    state = course.progress.at(row.position)
+    if state.is_merged and not state.is_live:  # whatever was ticked
+        Change.objects.filter(number__in=state.step.changes).update(deployed=False)
     for backport in course.members[row.position]:
         if backport.window_id == course.window.pk:  # else it was moved to another one
             _end_backport(backport, ending, course.at)
@@ -671,7 +688,8 @@ def close_window(*, window: Window, by: User, lease: int, seen: str, reason: str
     now = database_now()
     held = require_lease(window, by, lease, now)
     course = course_of(window, now)
-    require_open(course)
+    if require_open(course).closed_at is not None:
+        raise OutOfDate("This window is closed; what was left merged is still to be reverted.")
     left = course.state.require_close()
     if seen != ",".join(map(str, left)):
         raise OutOfDate("Something changed since you read what will be missed; look at it again.")
@@ -713,15 +731,17 @@ def close_what_was_left(*, now: datetime) -> int:
     left = Window.objects.filter(
         run__isnull=False, run__closed_at__isnull=True, as_of__isnull=True, end__lte=now - LEFT_FOR
     )
-    return sum(_close_if_left(window, now) for window in left.order_by("pk"))
+    return sum(_close_if_left(window) for window in left.order_by("pk"))
 
 
 @transaction.atomic
-def _close_if_left(window: Window, now: datetime) -> bool:
+def _close_if_left(window: Window) -> bool:
     take_turn(window)
+    now = database_now()
     course = course_of(window, now)
     is_driven = course.lease is not None and course.lease.until > now
-    if course.is_closed or is_driven or course.state.current is not None:
+    is_closed = course.run is None or course.run.closed_at is not None
+    if is_closed or is_driven or window.end > now - LEFT_FOR or course.state.current is not None:
         return False
     close(course, by=None, reason="its window is over, and nobody closed it")
     if course.lease is not None:
@@ -770,6 +790,8 @@ def check_in(*, backport: Backport, by: User) -> Presence:
     backport = Backport.objects.select_related("change", "window", "requester", "edited_by").get(
         pk=backport.pk
     )
+    if backport.window != window:
+        raise OutOfDate("It was moved to another window; that is where you are asked.")
     actor = actor_of(by)
     require(actor, Act.CHECK_IN, relations_to(actor, backport))
     if Status(backport.status) not in {Status.QUEUED, Status.DEPLOYING}:
@@ -779,7 +801,7 @@ def check_in(*, backport: Backport, by: User) -> Presence:
     if window.as_of is None and now < opens:
         raise Refused(f"Say so from {opens:%H:%M} UTC on, a quarter of an hour before the start.")
     made, is_new = Presence.objects.get_or_create(
-        backport=backport, person=by, defaults={"at": now}
+        window=window, backport=backport, person=by, defaults={"at": now}
     )
     if is_new:
         record(kind="backport.check-in", actor=by, window=window, backport=backport, at=now)

@@ -7,7 +7,7 @@ from scheduler.actors import actor_of, relations_to
 from scheduler.domain.checklist.run import Choice, Consequences, Outcome, Phase
 from scheduler.domain.checklist.steps import ItemKind, way_back_of
 from scheduler.domain.errors import OutOfDate, Refused
-from scheduler.domain.permissions import Relation
+from scheduler.domain.permissions import Act, may
 from scheduler.models import Backport, RunItem, RunStep, User
 from scheduler.services.clock import database_now
 from scheduler.services.deploying import (
@@ -93,12 +93,11 @@ def _take(on: OnStep) -> tuple[Course, RunStep]:
     turn = course.state.at(on.position).turn
     tests = {item.number for item in turn if item.kind is ItemKind.VERIFY}
     actor = actor_of(on.by)
-    if not any(
-        one.change.number in tests
-        and relations_to(actor, one) & {Relation.REQUESTER, Relation.TESTER}
-        for one in course.members[on.position]
-    ):
-        require_lease(on.window, on.by, on.lease, now)
+    for backport in course.members[on.position]:
+        relations = relations_to(actor, backport)
+        if backport.change.number in tests and may(actor, Act.VERIFY, relations):
+            return course, row
+    require_lease(on.window, on.by, on.lease, now)
     return course, row
 
 

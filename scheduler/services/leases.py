@@ -12,10 +12,11 @@ from django.db.models import Max
 from scheduler.actors import actor_of, is_same_person
 from scheduler.domain.errors import NotPermitted, OutOfDate, Refused
 from scheduler.domain.permissions import Act, may, require
-from scheduler.models import Lease, Run, User, Window
+from scheduler.models import Lease, User, Window
 from scheduler.services.clock import database_now
 from scheduler.services.events import record
 from scheduler.services.plans import take_turn
+from scheduler.services.runs import course_of
 
 LEASE_FOR = timedelta(minutes=5)  # since the driver was last heard of; then another may take over
 LONGEST_NOTE = 500  # characters
@@ -57,7 +58,7 @@ def take_wheel(*, window: Window, by: User, reason: str = "") -> Lease:
 def _require_over(before: Lease, by: User, now: datetime, reason: str) -> None:
     if before.holder_id == by.pk:
         raise OutOfDate(f"You drive this window already, since {before.taken_at:%H:%M} UTC.")
-    if now < before.until:
+    if now < before.until and may(actor_of(before.holder), Act.DRIVE):
         raise Refused(
             f"{before.holder.username} drives this window since {before.taken_at:%H:%M} UTC. They "
             f"can hand it over; if they are not heard of, it can be taken over from "
@@ -71,12 +72,12 @@ def _require_over(before: Lease, by: User, now: datetime, reason: str) -> None:
 
 
 def _require_drivable(window: Window, now: datetime) -> None:
-    run = Run.objects.filter(window=window).first()
-    if run is not None and run.closed_at is not None:
+    course = course_of(window, now)
+    if course.is_closed:
         raise Refused("This window is closed.")
     if not window.is_locked:
         raise Refused("Lock the queue first: nobody drives what may still change.")
-    if not window.takes_place or (run is None and window.is_over(now)):
+    if not window.takes_place or (course.run is None and window.is_over(now)):
         raise Refused("This window is over.")
 
 
@@ -138,14 +139,18 @@ def accept_wheel(*, window: Window, by: User, lease: int) -> Lease:
 
 @transaction.atomic
 def give_back_wheel(*, window: Window, by: User, lease: int) -> None:
-    """Drive a window no more, without another who does. One event is logged.
+    """Drive a window no more, without another who does; who may not any more can do this, too.
+
+    One event is logged.
 
     Raises:
         OutOfDate: somebody else drives it.
     """
     take_turn(window)
     now = database_now()
-    held = require_lease(window, by, lease, now)
+    held = lease_in_force(window)
+    if held is None or held.number != lease or held.holder_id != by.pk:
+        raise OutOfDate(_who_drives(window, by))
     end_lease(held, now)
     record(
         kind="lease.give-back",
@@ -162,6 +167,8 @@ def keep_wheel(*, window: Window, by: User, lease: int) -> datetime | None:
     No event: nothing changes by it but how soon another may take over. None means that somebody
     else drives by now.
     """
+    if not may(actor_of(by), Act.DRIVE):
+        return None
     until = database_now() + LEASE_FOR
     held = Lease.objects.filter(window=window, number=lease, holder=by, ended_at__isnull=True)
     return until if held.update(until=until) == 1 else None

@@ -31,6 +31,7 @@ from scheduler.services.backports import (
     require_difference,
     supersede_ride,
     take_to_book,
+    was_reverted,
 )
 from scheduler.services.events import record
 from scheduler.services.fingerprints import ANSWERS
@@ -221,13 +222,14 @@ def book_again(
     if Status(backport.status) not in ENDED_WITHOUT:
         raise Refused("It has not ended, or it is deployed: there is nothing to book again.")
     require_bookable(by, window, now)
-    require_difference(backport.change, what_differs)
     again = [backport]
     if backport.status == Status.MISSED.value:
         again += _needing(backport, [Status.MISSED.value])
+    for one in again:
+        require_difference(one.change, what_differs)
     made = []
     for one in again:
-        new = _book(one, by, window, now, what_differs if one == backport else "")
+        new = _book(one, by, window, now, what_differs)
         if new is not None:
             made.append(new)
         elif one == backport:
@@ -252,7 +254,7 @@ def _book(
                 edited_by=ended.edited_by,
                 asked_by=sorted({*ended.asked_by, by.username} - {ended.requester.username}),
                 submitted_at=at,
-                what_differs=what_differs,
+                what_differs=what_differs if was_reverted(ended.change) else "",
                 **{name: getattr(ended, name) for name in ANSWERS},
             )
     except IntegrityError:

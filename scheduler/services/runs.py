@@ -101,7 +101,13 @@ class Course:
             failed_at=ItemKind(row.failed_item) if row.failed_item else None,
             is_broken=row.is_broken,
             back=row.back,
+            merged_anyway=row.started_at is not None and self._is_merged(step.position),
         )
+
+    def _is_merged(self, position: int) -> bool:
+        """Return whether Gerrit says that something of a step is merged."""
+        merged = ChangeStatus.MERGED.value
+        return any(one.change.status == merged for one in self.members.get(position, ()))
 
     @cached_property
     def state(self) -> domain.Run:
@@ -122,12 +128,23 @@ class Course:
     @cached_property
     def leftovers(self) -> tuple[int, ...]:
         """Changes that are merged, known not to be deployed, and in nobody's hands."""
-        return _leftovers(self.changes, self.members)
+        return tuple(number for number in self._carried if number not in self.answers)
+
+    @cached_property
+    def queued_leftovers(self) -> tuple[int, ...]:
+        """The same of those that are in this queue again, and have not started."""
+        waiting = [s for s in self.progress.steps if s.phase is Phase.WAITING]
+        numbers = {number for state in waiting for number in state.step.changes}
+        return tuple(number for number in self._carried if number in numbers)
+
+    @cached_property
+    def _carried(self) -> tuple[int, ...]:
+        return _leftovers()
 
     @cached_property
     def here(self) -> Mapping[int, tuple[User, ...]]:
         """Who said that they are there, by backport."""
-        return _here(self.members)
+        return _here(self.window, self.members)
 
     @property
     def clock(self) -> datetime:
@@ -139,15 +156,18 @@ class Course:
 
     @property
     def is_closed(self) -> bool:
-        """Whether its driver closed it."""
-        return self.run is not None and self.run.closed_at is not None
+        """Whether it was closed, and nothing of it has to be reverted any more."""
+        if self.run is None or self.run.closed_at is None:
+            return False
+        return self.progress.halting is None and self.progress.current is None
 
     @property
     def last_start(self) -> datetime:
         """Until when a step may start, by the policy and what the driver decided."""
-        extra = self.run.extra_minutes if self.run else 0
-        start: datetime = self.window.start
-        return start + timedelta(minutes=self.window.numbers.last_start_minute + extra)
+        last = timedelta(minutes=self.window.numbers.last_start_minute)
+        extra = timedelta(minutes=self.run.extra_minutes if self.run else 0)
+        until: datetime = min(self.window.start + last, self.window.end)
+        return until + extra
 
     @cached_property
     def answers(self) -> dict[int, Answers]:
@@ -174,7 +194,14 @@ class Course:
             is_closed=self.is_closed,
             unverified=min(unverified, default=0),
             here=frozenset(one.username for people in self.here.values() for one in people),
+            is_over=self.run is None and self._is_past,
+            is_too_late=self.clock >= self.last_start,
         )
+
+    @property
+    def _is_past(self) -> bool:
+        window = self.window
+        return not window.takes_place or window.is_over(self.at)
 
     def person(self, actor: Actor) -> Person:
         """Return somebody as the sentences know them."""
@@ -323,23 +350,37 @@ def _lost(course: Course) -> dict[int, str]:
     backports = [one for position in waiting for one in course.members.get(position, ())]
     if plan is None or course.is_closed or not window.is_locked or not backports:
         return {}
-    train = plan.document["train"]
+    train, lifted = plan.document["train"], _overridden_in(plan)
     lost = stopped_by_the_train(
         [one.change.number for one in backports],
         course.changes,
         course.production,
         Production(tuple(train["checked_out"]), train["live"]),
     )
+    lost = {n: why for n, why in lost.items() if _OF_THE_TRAIN.isdisjoint(lifted.get(n, ()))}
     freezes = () if window.as_of else freezes_during(window)
     approved = _approved_before(backports)
     for one in backports:
         reason = why_not(one, window, approved.get(one.pk))
-        for freeze in freezes:
+        for freeze in () if "frozen" in lifted.get(one.change.number, ()) else freezes:
             if freeze.scope is FreezeScope.ALL or one.urgency > Urgency.HIGH:
                 reason = reason or f"A freeze stops it: {freeze.reason or 'no reason was given'}."
         if reason:
             lost[one.change.number] = reason
     return lost
+
+
+# The rules that say what `stopped_by_the_train` says: two people may have overridden them.
+_OF_THE_TRAIN = frozenset({"not-deployable", "dependency-not-in-live"})
+
+
+def _overridden_in(plan: Plan) -> dict[int, frozenset[str]]:
+    """Return the rules that were overridden when a queue was locked, by change number."""
+    return {
+        one["change"]: frozenset(one["overridden"])
+        for one in plan.document["backports"]
+        if one.get("overridden")
+    }
 
 
 def _approved_before(backports: Iterable[Backport]) -> dict[int, int]:
@@ -400,17 +441,13 @@ def _what_gerrit_objects(change: Change) -> str:
     return ""
 
 
-def _leftovers(changes: ChangeSet, members: Mapping[int, tuple[Backport, ...]]) -> tuple[int, ...]:
-    """Return what is merged, known not to be deployed, and in nobody's hands.
+def _leftovers() -> tuple[int, ...]:
+    """Return what is merged, by Gerrit or by who deployed it, and known not to be deployed.
 
     What was taken back is merged and not deployed, too, and dealt with.
     """
-    queued = {one.change.number for backports in members.values() for one in backports}
-    left = sorted(
-        one.number
-        for one in changes
-        if one.is_merged and one.deployed is False and one.number not in queued
-    )
+    rows = Change.objects.filter(deployed=False).order_by("number")
+    left = list(rows.values_list("number", flat=True))
     if not left:
         return ()
     back = _taken_back(left)
@@ -430,16 +467,19 @@ def _taken_back(numbers: Sequence[int]) -> set[int]:
     return {number for number, step in last.items() if step in back}
 
 
-def _here(members: Mapping[int, tuple[Backport, ...]]) -> dict[int, tuple[User, ...]]:
+def _here(
+    window: Window, members: Mapping[int, tuple[Backport, ...]]
+) -> dict[int, tuple[User, ...]]:
     keys = [one.pk for backports in members.values() for one in backports]
-    rows = Presence.objects.filter(backport__in=keys).select_related("person").order_by("at")
+    rows = Presence.objects.filter(window=window, backport__in=keys)
+    rows = rows.select_related("person").order_by("at")
     found: dict[int, list[User]] = {}
     for row in rows:
         found.setdefault(row.backport_id, []).append(row.person)
     return {backport: tuple(people) for backport, people in found.items()}
 
 
-def earlier_unfinished(window: Window) -> Window | None:
+def unfinished_elsewhere(window: Window) -> Window | None:
     """Return another window of which a step is under way, if there is one."""
     rows = RunStep.objects.filter(
         phase__in=[phase.value for phase in Phase if phase.is_under_way],

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
+from scheduler.actors import actor_of
 from scheduler.domain.checklist.run import (
     Choice,
     Consequences,
@@ -18,7 +19,7 @@ from scheduler.domain.checklist.steps import ItemKind
 from scheduler.domain.checklist.turns import Now, Person, now_for, tester_of
 from scheduler.domain.errors import Refused
 from scheduler.domain.lifecycle import Status
-from scheduler.domain.permissions import Actor, Relation
+from scheduler.domain.permissions import Act, Actor, Relation, may
 from scheduler.models import Backport, RunItem, RunStep, User
 from scheduler.services.failing import shown_of
 from scheduler.services.runs import Course
@@ -172,7 +173,8 @@ class Board:
     @cached_property
     def halting(self) -> StepCard | None:
         """A step that is over, merged and not live: nothing starts until it is reverted."""
-        return next((card for card in self.steps if card.state.is_carried_along), None)
+        halting = self.course.state.halting
+        return self.step(halting.position) if halting else None
 
     @property
     def live_now(self) -> tuple[OnVersion, ...]:
@@ -387,7 +389,8 @@ class Mine:
             return False
         if not self._person.may_drive or not window.takes_place:
             return False
-        is_free = lease is None or lease.until <= self._course.at
+        holds = lease is not None and may(actor_of(lease.holder), Act.DRIVE)
+        is_free = lease is None or lease.until <= self._course.at or not holds
         return is_free and (self._course.run is not None or not window.is_over(self._course.at))
 
     @property
@@ -447,5 +450,6 @@ class Mine:
     @property
     def _seen(self) -> set[int | None]:
         """The changes that they verify now, or that somebody verified."""
-        done = {i.number for i in self._course.items.values() if i.kind == "verify" and i.done_at}
+        items = self._course.items.values()
+        done = {i.number for i in items if i.kind == ItemKind.VERIFY.value and i.done_at}
         return done | {item.row.number for item in self.verifying}

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST
 from scheduler.actors import actor_of
 from scheduler.adapters.registry import START_SECONDS, review_system
 from scheduler.domain.checklist.run import Choice
+from scheduler.domain.errors import Refused
 from scheduler.domain.permissions import Act, require
 from scheduler.forms import (
     ChooseForm,
@@ -93,7 +94,9 @@ def take(request: PageRequest, window: Window, form: Form) -> object:
 def offer(request: PageRequest, window: Window, form: Form) -> object:
     """Hand the wheel to another."""
     given = form.cleaned_data
-    to = get_object_or_404(User, username=given["to"])
+    to = User.objects.filter(username=given["to"]).first()
+    if to is None:
+        raise Refused("There is no account of that name.")
     return leases.offer_wheel(
         window=window, by=request.user, lease=given["lease"], to=to, note=given["note"]
     )
@@ -136,7 +139,8 @@ def start(request: PageRequest, pk: int, position: int) -> HttpResponse:
     """Start a step, after asking Gerrit once more what it would deploy."""
     require(actor_of(request.user), Act.DRIVE)
     window, reading = window_of(pk), deploying.Reading()
-    if not answered_before(request):
+    lease = leases.lease_in_force(window)
+    if lease is not None and lease.holder == request.user and not answered_before(request):
         system = review_system(seconds=START_SECONDS) if settings.GERRIT_URL else None
         reading = deploying.read_before_start(window=window, position=position, system=system)
 

@@ -32,7 +32,7 @@ def text(_request: PageRequest, pk: int, kind: str) -> HttpResponse:
 def _plain(board: Board) -> Iterator[str]:
     window = board.course.window
     yield f"{visible_line(str(window))} to {window.end:%H:%M} UTC"
-    yield board.state_line
+    yield visible_line(board.state_line)
     yield f"As of {board.course.at:%Y-%m-%d %H:%M:%S} UTC"
     for card in board.steps:
         yield ""

@@ -76,7 +76,7 @@ def frames_of(run: Run) -> list[Frame]:
     )
     frames: list[Frame] = []
     live: tuple[int, ...] = ()
-    for event in events.order_by("seq"):
+    for event in events.defer("backport__change__diff").order_by("seq"):
         is_of_run = event.kind in _OF_STEPS or event.kind.partition(".")[0] in {"step", "lease"}
         if not is_of_run and event.kind not in {"window.begin", "window.extend", "window.close"}:
             continue

@@ -225,6 +225,16 @@ def test_what_is_merged_and_not_live_halts_all_until_it_is_reverted() -> None:
     assert halted.require_failure(1) == left
 
 
+def test_what_gerrit_merged_is_merged_whatever_was_ticked() -> None:
+    state = replace(failed(A, ItemKind.MERGE), merged_anyway=True)
+    run = Run((state, C))
+    assert run.require_choice(1, Choice.LEAVE).halts
+    left = replace(state, phase=Phase.ENDED, outcome=Outcome.SKIPPED)
+    assert Run((left, C)).halting == left
+    under_way = replace(going(A), merged_anyway=True)
+    assert Run((under_way, C)).require_missing(1).back == (1,)
+
+
 def going_back(state: StepState, back: int, *finished: ItemKind) -> StepState:
     return replace(
         state, phase=Phase.GOING_BACK, back=back, items=items(*finished, kinds=[*FORTH, *BACK])

@@ -48,6 +48,12 @@ def hour(*steps: StepState, **facts: object) -> Hour:
     ("facts", "person", "told"),
     [
         ({"is_closed": True}, DEV, Now("The window is closed: nothing is left to do")),
+        ({"is_over": True}, DEV, Now("The window is over: nothing was begun")),
+        (
+            {"has_begun": False, "is_locked": False},
+            DEV,
+            Now("Lock the queue, then take the wheel"),
+        ),
         ({"offered_to": "REL"}, REL, Now("Accept the wheel from dev, or leave it", is_mine=True)),
         ({"driver": "", "is_locked": False}, DEV, Now("Lock the queue, then take the wheel")),
         ({"driver": "", "is_locked": False}, SAM, Now("Wait: the queue is not locked yet")),
@@ -64,6 +70,21 @@ def test_before_the_first_step(facts: dict[str, object], person: Person, told: N
 def test_between_two_steps_the_driver_starts_the_next_one() -> None:
     assert now_for(DEV, hour()) == Now("Start step 1: 11", is_mine=True)
     assert now_for(SAM, hour()) == Now("Wait: dev starts step 1, 11")
+
+
+def test_nobody_is_told_to_start_what_cannot_start() -> None:
+    late = now_for(DEV, hour(is_too_late=True))
+    assert late == Now(
+        "Extend the window, or let 11 be missed: it is too late to start a step", is_mine=True
+    )
+    merged = (ItemState(1, ItemKind.MERGE, done_at=NOW), ItemState(2, ItemKind.SYNC))
+    left = replace(
+        waiting(1, 11), phase=Phase.ENDED, outcome=Outcome.SKIPPED, items=merged, is_broken=True
+    )
+    assert now_for(DEV, hour(left, QUEUE[2])) == Now(
+        "Revert 11, or close the window: nothing else can start", is_mine=True
+    )
+    assert now_for(SAM, hour(left, QUEUE[2])).sentence.startswith("Wait: 11 is merged and not live")
 
 
 def test_a_tester_is_asked_to_be_there_until_they_say_so() -> None:

@@ -18,6 +18,7 @@ from scheduler.models import (
     Change,
     Event,
     Freeze,
+    Lease,
     Presence,
     Question,
     Run,
@@ -652,17 +653,25 @@ def test_a_window_that_nobody_drives_any_more_is_closed_by_the_clock(
     drive: Drive, queue: Mapping[int, Backport]
 ) -> None:
     drive.deploy(1)
-    later = timezone.now() + timedelta(hours=2)
-    assert miss_what_is_left(now=later) == 0
-    drive.start(2)
-    assert close_what_was_left(now=later) == 0
-    drive.finish(2)
-    assert close_what_was_left(now=timezone.now()) == 0
-    assert close_what_was_left(now=later) == 1
-    assert close_what_was_left(now=later) == 0
-    assert statuses(queue) == ["deployed", "deployed", "missed"]
+    now = timezone.now()
+    ago = timedelta(hours=2)
+    Window.objects.filter(pk=drive.window.pk).update(start=now - ago, end=now - ago / 2)
+    Run.objects.update(extra_minutes=60)
+    assert miss_what_is_left(now=now) == 0
+    assert close_what_was_left(now=now) == 0  # somebody drives
+    Lease.objects.update(until=now - MINUTE, taken_at=now - ago)
+    assert close_what_was_left(now=now) == 1
+    assert close_what_was_left(now=now) == 0
+    assert statuses(queue) == ["deployed", "missed", "missed"]
     assert Run.objects.get().closed_by is None
-    nothing_is_broken()
+
+
+def test_the_clock_leaves_a_step_that_is_under_way(drive: Drive) -> None:
+    drive.start(1)
+    now, ago = timezone.now(), timedelta(hours=2)
+    Window.objects.filter(pk=drive.window.pk).update(start=now - ago, end=now - ago / 2)
+    Lease.objects.update(until=now - MINUTE, taken_at=now - ago)
+    assert close_what_was_left(now=now) == 0
 
 
 def test_once_begun_the_queue_is_fixed_for_good(drive: Drive) -> None:

@@ -83,6 +83,7 @@ class StepState:
         failed_at: the item at which it failed; None if it has not, or was done when it broke.
         is_broken: it failed, and was left as it was: nothing that needs it goes.
         back: its place in the way back, from 1; 0 where it is not taken back.
+        merged_anyway: it was started, and Gerrit says that it is merged, whatever was ticked.
     """
 
     step: Step
@@ -92,6 +93,7 @@ class StepState:
     failed_at: ItemKind | None = None
     is_broken: bool = False
     back: int = 0
+    merged_anyway: bool = False
 
     @property
     def position(self) -> int:
@@ -116,7 +118,8 @@ class StepState:
     @property
     def is_merged(self) -> bool:
         """Whether its changes are merged, and were not taken back."""
-        return self.has_done(ItemKind.MERGE) and not self.has_done(ItemKind.TAKE_BACK)
+        merged = self.merged_anyway or self.has_done(ItemKind.MERGE)
+        return merged and not self.has_done(ItemKind.TAKE_BACK)
 
     @property
     def is_live(self) -> bool:
@@ -222,6 +225,11 @@ class Run:
         return next((s for s in self._waiting if s.position not in self.blocked), None)
 
     @property
+    def halting(self) -> StepState | None:
+        """A step that is over, merged and not live: nothing starts until it is reverted."""
+        return next((state for state in self.steps if state.is_carried_along), None)
+
+    @property
     def is_done(self) -> bool:
         """Whether every step has an outcome."""
         return all(state.phase is Phase.ENDED for state in self.steps)
@@ -252,12 +260,11 @@ class Run:
         return state
 
     def _require_nothing_carried_along(self) -> None:
-        for other in self.steps:
-            if other.is_carried_along:
-                raise Refused(
-                    f"{_named(other)} is merged and not live: the next sync would carry it along. "
-                    f"Revert step {other.position} first."
-                )
+        if self.halting is not None:
+            raise Refused(
+                f"{_named(self.halting)} is merged and not live: the next sync would carry it "
+                f"along. Revert step {self.halting.position} first."
+            )
 
     def _require_needed(self, state: StepState) -> None:
         here = {number for other in self.steps for number in other.step.changes}

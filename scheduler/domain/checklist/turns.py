@@ -20,6 +20,8 @@ class Hour:
         has_begun, is_closed: whether the driver began it, and closed it.
         unverified: the step that waits for a second person, because Gerrit did not answer; 0 none.
         here: account names of those who said that they are there to test.
+        is_over: whether its time is over, or it does not take place, and it has not begun.
+        is_too_late: whether no step may start any more.
     """
 
     run: Run = field(default_factory=lambda: Run(()))
@@ -31,6 +33,8 @@ class Hour:
     is_closed: bool = False
     unverified: int = 0
     here: frozenset[str] = frozenset()
+    is_over: bool = False
+    is_too_late: bool = False
 
     def testers_of(self, state: StepState) -> tuple[str, ...]:
         """Return who verifies a step, each once; the deployer where the test plan is enough."""
@@ -76,11 +80,14 @@ class Now:
 
 def now_for(person: Person, hour: Hour) -> Now:
     """Return what somebody does now."""
-    if hour.is_closed:
-        return Now("The window is closed: nothing is left to do")
+    if hour.is_closed or hour.is_over:
+        told = (
+            "is closed: nothing is left to do" if hour.is_closed else "is over: nothing was begun"
+        )
+        return Now(f"The window {told}")
     if person.is_called(hour.offered_to):
         return Now(f"Accept the wheel from {hour.driver}, or leave it", is_mine=True)
-    if not hour.driver:
+    if not hour.driver or not (hour.is_locked or hour.has_begun):
         return _without_driver(person, hour)
     drives = person.is_called(hour.driver)
     if hour.unverified and person.may_vouch and not drives:
@@ -126,23 +133,38 @@ def _under_way(person: Person, hour: Hour) -> Now:
 
 
 def _between(person: Person, hour: Hour, *, drives: bool) -> Now:
-    run = hour.run
-    upcoming = run.next_step
+    upcoming = hour.run.next_step
+    if hour.run.halting is not None:
+        return _halted(_named(hour.run.halting), drives=drives)
     if upcoming is None:
         if drives:
             return Now("Close the window: every step is over or cannot start", is_mine=True)
         return Now(f"Wait: {hour.driver} closes the window")
     named = _named(upcoming)
-    if drives and hour.unverified == upcoming.position:
-        return Now(f"Wait for a second person: Gerrit did not answer about {named}")
     if drives:
-        return Now(f"Start step {upcoming.position}: {named}", is_mine=True)
+        return _starting(upcoming, hour)
     if any(person.is_called(name) for name in hour.testers_of(upcoming)):
         there = any(person.is_called(name) for name in hour.here)
         sentence = f"Be ready to verify {named}: it is next"
         return Now(sentence if there else f"{sentence}. Say that you are here", is_mine=not there)
     told = _place_of(person, hour)
     return Now(told or f"Wait: {hour.driver} starts step {upcoming.position}, {named}")
+
+
+def _halted(named: str, *, drives: bool) -> Now:
+    if drives:
+        return Now(f"Revert {named}, or close the window: nothing else can start", is_mine=True)
+    return Now(f"Wait: {named} is merged and not live, so nothing else can start")
+
+
+def _starting(upcoming: StepState, hour: Hour) -> Now:
+    named = _named(upcoming)
+    if hour.unverified == upcoming.position:
+        return Now(f"Wait for a second person: Gerrit did not answer about {named}")
+    if hour.is_too_late:
+        told = f"Extend the window, or let {named} be missed: it is too late to start a step"
+        return Now(told, is_mine=True)
+    return Now(f"Start step {upcoming.position}: {named}", is_mine=True)
 
 
 def _place_of(person: Person, hour: Hour) -> str:
