@@ -45,11 +45,12 @@ check: .venv/.dev  ## Format, lint, types, layers, templates, migrations and dep
 	@$(PRODUCTION) $(BIN)/python manage.py makemigrations --check --dry-run
 	@$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
-bench: .venv/.dev  ## Time planner, verifier and pages beside their peers, race, and kill everything 200 times
+bench: .venv/.dev  ## Time planner, verifier, pages and 300 watchers beside their peers, race, kill everything 200 times
 	@$(BIN)/python benchmarks/plan.py
 	@$(BIN)/python benchmarks/verify.py
 	@$(BIN)/python benchmarks/races.py
 	@$(BIN)/python benchmarks/scale.py
+	@$(BIN)/python benchmarks/watchers.py
 	@$(BIN)/python benchmarks/faults.py
 
 lock: .venv/.uv  ## Compile requirements*.in into the hashed lock files (UPGRADE=1 takes newer versions)

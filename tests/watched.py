@@ -17,7 +17,7 @@ from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX  # noqa: E402 -
 from django.test import Client  # noqa: E402
 
 from scheduler.adapters.registry import review_system  # noqa: E402
-from scheduler.models import Backport, Run, User, Window  # noqa: E402
+from scheduler.models import Backport, Change, Run, User, Window  # noqa: E402
 from scheduler.services.clock import database_now  # noqa: E402
 from tests.driving import Drive, lock  # noqa: E402
 from tests.factories import approve, make_backport, make_window  # noqa: E402
@@ -25,8 +25,9 @@ from tests.faults.site import FIRST_CHANGE  # noqa: E402
 
 
 def under_way(steps: int, *, ada: User, rae: User, dev: User) -> Window:
-    """Make a window whose first step can be started; any other that is under way is over."""
+    """Make a window whose first step can be started; what is left of another is forgotten."""
     Run.objects.filter(closed_at__isnull=True).update(closed_at=database_now())
+    Change.objects.filter(deployed=False).update(deployed=None)
     start = database_now() - timedelta(minutes=5)
     window = make_window(start=start, end=start + timedelta(hours=1))
     gerrit = review_system()

@@ -93,10 +93,16 @@ class _Reader(HTMLParser):
             self._form = None
 
 
-def form_to(html: str, action: str) -> Form:
-    """Return the form of a page that leads to `action` and has a key, or just leads there."""
+def forms_in(html: str) -> list[Form]:
+    """Return the forms of a page."""
     reader = _Reader()
     reader.feed(html)
-    found = [form for form in reader.forms if form.action == action]
-    assert found, f"No form leads to {action}, only {[form.action for form in reader.forms]}"
+    return reader.forms
+
+
+def form_to(html: str, action: str) -> Form:
+    """Return the form of a page that leads to `action` and has a key, or just leads there."""
+    forms = forms_in(html)
+    found = [form for form in forms if form.action == action]
+    assert found, f"No form leads to {action}, only {[form.action for form in forms]}"
     return found[0]
