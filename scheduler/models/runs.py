@@ -88,6 +88,7 @@ class RunStep(models.Model):
         output: what was seen when it failed.
         is_broken: it failed and was left as it was.
         back: its place in the way back; 0 where it is not taken back.
+        back_at: when that was decided; None where it is not.
         ends_as: what becomes of it once it is taken back; "" while it is not.
         unverified: why Gerrit could not be asked when it was to start; "" if it could.
         vouched_by: the second person who said that it may start all the same.
@@ -108,6 +109,7 @@ class RunStep(models.Model):
     output = models.TextField(blank=True)
     is_broken = models.BooleanField(default=False)
     back = models.PositiveSmallIntegerField(default=0)
+    back_at = models.DateTimeField(null=True, blank=True)
     ends_as = models.CharField(max_length=8, choices=choices_of(domain.Outcome), blank=True)
     unverified = models.CharField(max_length=300, blank=True)
     vouched_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")

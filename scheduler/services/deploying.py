@@ -40,10 +40,15 @@ from scheduler.services.events import record
 from scheduler.services.fingerprints import digest
 from scheduler.services.leases import end_lease, require_lease
 from scheduler.services.plans import replan_window, take_turn
-from scheduler.services.runs import Course, course_of, is_vouched, unfinished_elsewhere
+from scheduler.services.runs import (
+    CHECK_IN_OPENS,
+    Course,
+    course_of,
+    is_vouched,
+    unfinished_elsewhere,
+)
 from scheduler.services.windows import miss_backport
 
-CHECK_IN_OPENS = timedelta(minutes=15)  # before the start of a window (`peers.md` (b) 8)
 LEFT_FOR = timedelta(minutes=30)  # windows overrun; then what nobody drives any more is closed
 MOST_EXTRA = 60  # minutes that a driver may let steps start later than planned
 LONGEST_PROOF = 4000  # characters of an output line, an address or a report
@@ -112,7 +117,7 @@ def read_before_start(*, window: Window, position: int, system: ReviewSystem | N
         try:
             fetched = system.fetch_change(str(backport.change.number))
         except AdapterError as trouble:
-            return Reading(str(trouble))
+            return Reading(str(trouble).removesuffix("."))
         store_changes(fetched=fetched, at=timezone.now())
     return Reading()
 
@@ -614,7 +619,9 @@ def _end_backport(backport: Backport, ending: Ending, at: datetime) -> None:
         return  # it went live, broke and was left
     if action is Action.MISS:
         if status.is_open:  # it may have left the window before
-            miss_backport(backport, why=ending.reason, at=at, by=ending.by)
+            skipped = ending.outcome is Outcome.SKIPPED
+            why = f"it failed, and was skipped: {ending.reason}" if skipped else ending.reason
+            miss_backport(backport, why=why, at=at, by=ending.by)
         return
     backport.apply(action)
     record(

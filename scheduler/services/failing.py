@@ -5,7 +5,7 @@ from django.db import transaction
 
 from scheduler.actors import actor_of, relations_to
 from scheduler.domain.checklist.run import Choice, Consequences, Outcome, Phase
-from scheduler.domain.checklist.steps import ItemKind, way_back_of
+from scheduler.domain.checklist.steps import way_back_of
 from scheduler.domain.errors import OutOfDate, Refused
 from scheduler.domain.permissions import Act, may
 from scheduler.models import Backport, RunItem, RunStep, User
@@ -40,7 +40,7 @@ def fail_step(*, on: OnStep, output: str, by_api: bool = False) -> RunStep:
     One event is logged. Where a revert itself failed, its item stays to be done.
 
     Args:
-        on: which, and who says so: the driver, or, while it is on the test servers, who tests it.
+        on: which, and who says so: the driver, or, while it is under way, who tests it.
         output: what was seen.
         by_api: whether a program reports it.
 
@@ -56,7 +56,8 @@ def fail_step(*, on: OnStep, output: str, by_api: bool = False) -> RunStep:
     at = state.turn[0].kind if state.turn else None
     output = output.strip()[:LONGEST_PROOF]
     if state.phase is Phase.GOING_BACK:
-        change_step(row, output=output)
+        told = f"{row.output}\n\nThe way back failed, too: {output}"
+        change_step(row, output=told[-LONGEST_PROOF:])
     else:
         change_step(
             row,
@@ -84,18 +85,16 @@ def fail_step(*, on: OnStep, output: str, by_api: bool = False) -> RunStep:
 
 
 def _take(on: OnStep) -> tuple[Course, RunStep]:
-    """Take a step for its driver, or for who tests it while it waits for them."""
+    """Take a step for its driver, or, while it is under way, for who requested or tests it."""
     if on.lease is not None:
         return take_step(on)
     take_turn(on.window)
     now = database_now()
     course, row = step_as_shown(on, now)
-    turn = course.state.at(on.position).turn
-    tests = {item.number for item in turn if item.kind is ItemKind.VERIFY}
+    is_going = course.progress.at(on.position).phase is Phase.GOING
     actor = actor_of(on.by)
     for backport in course.members[on.position]:
-        relations = relations_to(actor, backport)
-        if backport.change.number in tests and may(actor, Act.VERIFY, relations):
+        if is_going and may(actor, Act.VERIFY, relations_to(actor, backport)):
             return course, row
     require_lease(on.window, on.by, on.lease, now)
     return course, row
@@ -168,6 +167,7 @@ def _take_back(course: Course, told: Consequences, ends_as: Outcome, reason: str
         change_step(
             row,
             phase=Phase.GOING_BACK.value,
+            back_at=course.at,
             outcome="",
             ended_at=None,
             back=place,

@@ -29,6 +29,8 @@ OF_STEPS = (
     "step.unverified",
     "step.vouch",
 )
+# What was left merged may be reverted after its window was closed.
+_AFTER_CLOSING = ("step.choose", "step.tick", TAKE_BACK)
 _MERGE = ItemKind.MERGE
 _REASON, _TROUBLE = 500, 300  # characters that the columns keep
 _OUTPUT = 4000
@@ -142,7 +144,8 @@ class Replay:
             self._note(told, "it was begun before" if self.begun else "")
             self.begun = told
         else:
-            wrong = "it was closed before" if self.closed else ""
+            is_late = self.closed is not None and told.kind not in _AFTER_CLOSING
+            wrong = "it was closed before" if is_late else ""
             wrong = wrong or ("" if self.begun else "it was not begun")
             self._note(told, self._acts[told.kind](told) or wrong)
 

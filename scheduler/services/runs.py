@@ -38,6 +38,7 @@ from scheduler.models import (
 )
 from scheduler.queries import freezes_during, live_at, newest_plan, related_changes
 
+CHECK_IN_OPENS = timedelta(minutes=15)  # before the start of a window (`peers.md` (b) 8)
 VOUCHED_FOR = timedelta(minutes=15)  # how long a second person's word about one commit counts
 
 
@@ -196,7 +197,20 @@ class Course:
             here=frozenset(one.username for people in self.here.values() for one in people),
             is_over=self.run is None and self._is_past,
             is_too_late=self.clock >= self.last_start,
+            begins=self._begins,
+            calls_testers=self._calls_testers,
+            is_lapsed=self.lease is not None and self.lease.until <= self.at,
         )
+
+    @property
+    def _begins(self) -> str:
+        window = self.window
+        is_early = window.as_of is None and self.at < window.start
+        return f"{window.start:%H:%M} UTC" if is_early else ""
+
+    @property
+    def _calls_testers(self) -> bool:
+        return self.window.as_of is not None or self.at >= self.window.start - CHECK_IN_OPENS
 
     @property
     def _is_past(self) -> bool:
@@ -367,7 +381,36 @@ def _lost(course: Course) -> dict[int, str]:
                 reason = reason or f"A freeze stops it: {freeze.reason or 'no reason was given'}."
         if reason:
             lost[one.change.number] = reason
-    return lost
+    return lost | _undone(course, backports, lost, lifted)
+
+
+def _undone(
+    course: Course,
+    backports: Iterable[Backport],
+    lost: Mapping[int, str],
+    lifted: Mapping[int, frozenset[str]],
+) -> dict[int, str]:
+    """Return what a newer version would undo, because its own cherry-pick does not go any more."""
+    gone = {
+        number
+        for state in course.progress.steps
+        if state.phase is Phase.ENDED and not state.is_live
+        for number in state.step.changes
+    }
+    going = course.answers.keys() - lost.keys() - gone
+    found = {}
+    for backport in backports:
+        change = course.changes[backport.change.number]
+        if not (change.is_code and change.is_on_release) or change.number in lost:
+            continue
+        siblings = course.changes.siblings(change)
+        picked = {one.branch for one in siblings if one.number in course.answers}
+        lacking = course.production.lacking(change, siblings, going)
+        undoing = [branch for branch in lacking if branch in picked]
+        if undoing and "train-would-undo" not in lifted.get(change.number, ()):
+            named = " and ".join(undoing)
+            found[change.number] = f"{named} would undo it: its cherry-pick there does not go."
+    return found
 
 
 # The rules that say what `stopped_by_the_train` says: two people may have overridden them.

@@ -19,15 +19,14 @@ from scheduler.domain.checklist.turns import now_for
 from scheduler.domain.permissions import EMERGENCY_ROLES, Act, Actor, may
 from scheduler.domain.windows import Freeze, FreezeRule, FreezeScope, WindowKind
 from scheduler.forms import grade_of
-from scheduler.models import Backport, Promotion, User, Window
+from scheduler.models import Backport, Lease, Promotion, User, Window
 from scheduler.queries import freeze_rules, production_at, stopping_rules
 from scheduler.services.backports import refusal_to_book
 from scheduler.services.clock import database_now
 from scheduler.services.deploying import LEFT_FOR
 from scheduler.services.heartbeats import silent_since
-from scheduler.services.runs import course_of
+from scheduler.services.runs import CHECK_IN_OPENS, course_of
 from scheduler.views.capacity import grade_over, minutes_gone, minutes_left
-from scheduler.views.course_cards import SOON
 from scheduler.views.http import PageRequest, page
 from scheduler.views.inbox_rows import rows_for
 from scheduler.views.plan_pages import Entry, PlanPage
@@ -262,7 +261,7 @@ def _calendar_page(user: User, now: datetime, week: str) -> CalendarPage:
         mine=tuple(_entry(backport, plans.get(backport.window_id)) for backport in mine),
         live=tuple(sorted(production_at(now).live.items())),
         state=_state(current),
-        advice=_driving(actor, current) or _advice(actor, rows_for(user, now), now),
+        advice=_driving(actor, [*current, *rows]) or _advice(actor, rows_for(user, now), now),
     )
 
 
@@ -432,9 +431,13 @@ def _day_and_time(moment: datetime) -> str:
 def _driving(actor: Actor, rows: Sequence[Row]) -> Advice | None:
     """Return what somebody does in a window that is deployed now; None if it waits for others."""
     at = database_now()
+    keys = [row.window.pk for row in rows]
+    leases = Lease.objects.filter(window__in=keys, ended_at__isnull=True)
+    driven = set(leases.values_list("window", flat=True))  # replays have hours of their own
     for row in rows:
         window = row.window
-        if not window.is_locked or not window.start - SOON <= at < window.end + LEFT_FOR:
+        is_near = window.start - CHECK_IN_OPENS <= at < window.end + LEFT_FOR
+        if not window.is_locked or not (is_near or window.pk in driven):
             continue
         course = course_of(window, at)
         now = now_for(course.person(actor), course.hour)

@@ -13,6 +13,7 @@ from scheduler.domain.checklist.run import (
     Phase,
     StepState,
     on_versions,
+    spoken,
     watched_until,
 )
 from scheduler.domain.checklist.steps import ItemKind
@@ -24,8 +25,6 @@ from scheduler.models import Backport, RunItem, RunStep, User
 from scheduler.services.failing import shown_of
 from scheduler.services.runs import Course
 from scheduler.views.plan_pages import Entry, PlanPage
-
-SOON = timedelta(minutes=15)  # before a window testers are asked to come
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +183,9 @@ class Board:
     @property
     def next_adds(self) -> tuple[OnVersion, ...]:
         """What the step that is under way, or starts next, brings to which version."""
-        card = self.current or self.upcoming
-        if card is None or card.state.is_live:
+        card = self.current or (None if self.halting else self.upcoming)
+        goes = card is not None and card.state.phase in {Phase.GOING, Phase.WAITING}
+        if card is None or not goes or card.state.is_live:
             return ()
         return self._on_versions(card.state.step.changes)
 
@@ -235,8 +235,8 @@ class Board:
             return f"Closed: {told or 'nothing went'}."
         parts.append(f"{course.lease.holder.username} drives" if course.lease else "Nobody drives")
         if self.current is not None:
-            turn = " and ".join(dict.fromkeys(card.row.kind for card in self.current.turn))
-            what = turn.replace("-", " ") or self.current.look.replace("-", " ")
+            kinds = dict.fromkeys(ItemKind(card.row.kind) for card in self.current.turn)
+            what = " and ".join(map(spoken, kinds)) or self.current.look.replace("-", " ")
             parts.append(f"step {self.current.state.position} of {len(self.steps)}: {what}")
         elif course.run is not None:
             done = sum(card.state.phase is Phase.ENDED for card in self.steps)
@@ -278,6 +278,8 @@ class Board:
             begun = max(
                 (at for rank, at in last.items() if at and rank < item.kind.rank), default=since
             )
+            if item.kind is ItemKind.TAKE_BACK and row is not None:
+                begun = row.back_at
             is_turn = item.key in turn
             taken = None
             if item.done_at is not None and begun is not None:
@@ -285,7 +287,7 @@ class Board:
             elif is_turn and begun is not None:
                 taken = _minutes(begun, self.course.at)
             until = watched_until(state, item) if is_turn and item.kind.is_watching else None
-            who = tester_of(item, self.course.hour) if item.kind is ItemKind.VERIFY else ""
+            who = tester_of(item.number, self.course.hour) if item.kind is ItemKind.VERIFY else ""
             yield ItemCard(stored, is_turn, taken, until, who)
             before = last.get(item.kind.rank)
             if item.done_at is not None and (before is None or before < item.done_at):
@@ -423,6 +425,14 @@ class Mine:
         return bool(self.relations[backport.pk] & {Relation.REQUESTER, Relation.TESTER})
 
     @property
+    def has_a_say(self) -> bool:
+        """Whether they may say that the step under way must not go: it is theirs to test."""
+        card = self.board.current
+        if card is None or card.state.phase is not Phase.GOING:
+            return False
+        return any(map(self._tests, self._course.members[card.state.position]))
+
+    @property
     def doing(self) -> tuple[ItemCard, ...]:
         """The items that they do now, as the driver."""
         card = self.board.current
@@ -434,8 +444,7 @@ class Mine:
     def awaited(self) -> tuple[Backport, ...]:
         """The backports that they test and have not said to be there for."""
         course = self._course
-        is_soon = course.window.as_of is not None or course.at >= course.window.start - SOON
-        if not is_soon or course.is_closed:
+        if not course.hour.calls_testers or course.is_closed:
             return ()
         return tuple(
             one

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from scheduler.actors import actor_of, relations_to
 from scheduler.domain.checklist.turns import Person, now_for
 from scheduler.domain.permissions import Act, Actor, Relation, may
+from scheduler.domain.windows import BOOKABLE
 from scheduler.models import Window
 from scheduler.queries import names_trusted_with
 from scheduler.services.clock import database_now
@@ -35,7 +36,8 @@ def deploy(request: PageRequest, pk: int) -> HttpResponse:
 
 def window_of(pk: int) -> Window:
     """Return a window in which backports are deployed; there is no such page of any other."""
-    return get_object_or_404(Window.objects.select_related("locked_by"), pk=pk)
+    rows = Window.objects.filter(kind__in=[kind.value for kind in BOOKABLE])
+    return get_object_or_404(rows.select_related("locked_by"), pk=pk)
 
 
 def show(

@@ -184,7 +184,7 @@ def choose(request: PageRequest, window: Window, form: Form, position: int) -> o
     )
 
 
-@_deed(MissForm, "It was missed; its people are told, and can book it again.")
+@_deed(MissForm, "It does not go; its people are told, and can book it again.")
 def miss(request: PageRequest, window: Window, form: Form, position: int) -> object:
     """Let a step be missed."""
     given = form.cleaned_data

@@ -13,7 +13,7 @@ from scheduler.views.course_cards import Board, ItemCard, StepCard
 from scheduler.views.deploy import window_of
 from scheduler.views.http import PageRequest
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&:@])")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]#|<>~&])")
 _KINDS = {"txt": "text/plain", "md": "text/markdown"}
 
 
@@ -34,6 +34,7 @@ def _plain(board: Board) -> Iterator[str]:
     yield f"{visible_line(str(window))} to {window.end:%H:%M} UTC"
     yield visible_line(board.state_line)
     yield f"As of {board.course.at:%Y-%m-%d %H:%M:%S} UTC"
+    yield from _versions(board)
     for card in board.steps:
         yield ""
         yield f"{card.state.position}. {card.numbers}  [{card.look}]  {_minutes(card)}"
@@ -42,11 +43,13 @@ def _plain(board: Board) -> Iterator[str]:
             yield f"   {entry.number}: {visible_line(subject)}"
         for rule in card.overridden:
             yield f"   ! {rule} overridden by two people"
-        if card.blocked:
-            yield f"   ! {visible_line(card.blocked)}"
+        yield from (f"   ! {visible_line(line)}" for line in _troubles(card))
+        yield from (f"   {visible_line(line)}" for line in _testers(card))
         for item in (*card.items, *card.way_back):
             yield f"   {_box(item)} {visible_line(item.row.title)}{_done(item)}"
-            for line in filter(None, (item.row.command, item.row.log)):
+            if item.row.note:
+                yield f"         {shown(item.row.note)}"
+            for line in filter(None, (item.row.command, item.row.link, item.row.log)):
                 yield f"         {line}"
 
 
@@ -56,6 +59,8 @@ def _markdown(board: Board) -> Iterator[str]:
     yield ""
     yield f"{escaped(board.state_line)}  "
     yield f"As of {board.course.at:%Y-%m-%d %H:%M:%S} UTC"
+    yield ""
+    yield from (f"- {escaped(line)}" for line in _versions(board))
     for card in board.steps:
         yield ""
         yield f"## {card.state.position}\\. {card.numbers} ({card.look}), {_minutes(card)}"
@@ -64,29 +69,60 @@ def _markdown(board: Board) -> Iterator[str]:
             subject = entry.change.subject if entry.change else ""
             yield f"- {entry.number}: {escaped(subject)}"
         yield from (f"- **{escaped(rule)} overridden by two people**" for rule in card.overridden)
-        if card.blocked:
-            yield f"- **{escaped(card.blocked)}**"
+        yield from (f"- **{escaped(line)}**" for line in _troubles(card))
+        yield from (f"- {escaped(line)}" for line in _testers(card))
         for item in (*card.items, *card.way_back):
             yield f"- {_box(item)} {escaped(item.row.title)}{_done(item, escaped)}"
-            for line in filter(None, (item.row.command, item.row.log)):
+            if item.row.note:
+                yield f"  {escaped(item.row.note)}"
+            for line in filter(None, (item.row.command, item.row.link, item.row.log)):
                 yield f"  `{line}`"
 
 
 def escaped(text: str) -> str:
     """Return a text as one line of Markdown that shows exactly what it says."""
-    return _MARKDOWN.sub(r"\\\1", visible_line(text))
+    return _MARKDOWN.sub(r"\\\1", shown(text))
+
+
+def shown(text: str) -> str:
+    """Return what people wrote in several lines as one."""
+    return visible_line(" / ".join(line.strip() for line in text.splitlines() if line.strip()))
+
+
+def _versions(board: Board) -> Iterator[str]:
+    """Yield what production has of the window, per version."""
+    for one in board.live_now:
+        groups = f" ({', '.join(one.groups)})" if one.groups else ""
+        has = ", ".join(map(str, one.numbers)) or "nothing of this window"
+        yield f"{one.branch or 'production'}{groups}: {has}"
+
+
+def _troubles(card: StepCard) -> Iterator[str]:
+    """Yield why a step cannot start, what was seen when it failed, and why it ended as it did."""
+    if card.blocked:
+        yield card.blocked
+    if card.row is not None:
+        yield from filter(None, (card.row.unverified, shown(card.row.output), card.row.reason))
+
+
+def _testers(card: StepCard) -> Iterator[str]:
+    """Yield who verifies a step that is not over, and whether they said that they are there."""
+    if card.state.outcome is None:
+        for tester in card.testers:
+            here = "is here" if tester.here else "has not said to be here"
+            yield f"{tester.name} verifies {tester.number}, and {here}"
 
 
 def _box(item: ItemCard) -> str:
     return "[x]" if item.row.done_at else "[ ]"
 
 
-def _done(item: ItemCard, shown: Callable[[str], str] = visible_line) -> str:
+def _done(item: ItemCard, words: Callable[[str], str] = shown) -> str:
     row = item.row
     if row.done_at is None or row.done_by is None:
         return f" ({row.minutes} min)" if row.minutes else ""
-    proof = f", {shown(row.proof)}" if row.proof else ""
-    return f" ({shown(row.done_by.username)}, {row.done_at:%H:%M:%S}{proof})"
+    proof = f", {words(row.proof)}" if row.proof else ""
+    return f" ({words(row.done_by.username)}, {row.done_at:%H:%M:%S}{proof})"
 
 
 def _minutes(card: StepCard) -> str:

@@ -68,12 +68,12 @@ def show(
         "window": window,
         "page": shown,
         "fallen": course.state.blocked if course else {},
+        "sentence": _sentence(window, shown, len(unchecked)),
         **_of_course(course),
         "plan_fingerprint": plan.fingerprint if plan else "",
         "numbers": numbers,
         "window_minutes": int(window.to_domain().minutes),
         "slot_boxes": [slot < shown.slots for slot in range(numbers.max_patches)],
-        "sentence": _sentence(window, shown, len(unchecked)),
         "unchecked": unchecked,
         **_told_by_gerrit(shown),
         "is_over": is_over,
@@ -100,6 +100,7 @@ def _of_course(course: Course | None) -> dict[str, object]:
     return {
         "course": course,
         "state_line": board.state_line,
+        "sentence": board.state_line,
         "looks": {card.state.position: card.look for card in board.steps},
     }
 

@@ -72,6 +72,40 @@ def test_between_two_steps_the_driver_starts_the_next_one() -> None:
     assert now_for(SAM, hour()) == Now("Wait: dev starts step 1, 11")
 
 
+def test_who_tests_is_called_before_it_begins() -> None:
+    called = Now("Say that you are here: you test 11", is_mine=True)
+    for facts in ({"driver": ""}, {"has_begun": False}):
+        assert now_for(ADA, hour(calls_testers=True, **facts)) == called
+        there = hour(calls_testers=True, here=frozenset({"ada"}), **facts)
+        assert now_for(ADA, there).sentence.startswith("Wait: ")
+    assert now_for(SAM, hour(calls_testers=True, driver="")).sentence.startswith("Wait: ")
+
+
+def test_a_window_is_begun_at_its_time() -> None:
+    early = hour(has_begun=False, begins="19:02 UTC")
+    assert now_for(DEV, early) == Now("Begin the window at 19:02 UTC")
+
+
+def test_another_deployer_takes_over_from_who_is_not_heard_of() -> None:
+    lapsed = hour(is_lapsed=True)
+    assert now_for(REL, lapsed) == Now(
+        "Take over from dev, who was not heard of for a while", is_mine=True
+    )
+    assert now_for(DEV, lapsed).sentence == "Start step 1: 11"
+    assert not now_for(ADA, lapsed).sentence.startswith("Take over")
+
+
+def test_who_verifies_the_step_under_way_reads_when() -> None:
+    items = (
+        ItemState(1, ItemKind.MERGE, minutes=2, done_at=NOW),
+        ItemState(2, ItemKind.TEST, minutes=1),
+        ItemState(3, ItemKind.VERIFY, 13, minutes=3),
+        ItemState(4, ItemKind.VERIFY, 11, minutes=3),
+    )
+    going = replace(waiting(1, 11, 13), phase=Phase.GOING, items=items)
+    assert now_for(ADA, hour(going)) == Now("Be ready to verify 11, in about 1 min")
+
+
 def test_nobody_is_told_to_start_what_cannot_start() -> None:
     late = now_for(DEV, hour(is_too_late=True))
     assert late == Now(
@@ -114,7 +148,9 @@ def test_nobody_waits_for_a_second_person_but_those_who_may_be_it() -> None:
     )
 
     assert now_for(RAE, hour(unverified=1)) == told
-    assert now_for(SAM, hour(unverified=1)) == Now("Wait: dev starts step 1, 11")
+    assert now_for(SAM, hour(unverified=1)) == Now(
+        "Wait: a second person says whether 11 may go, as Gerrit does not answer"
+    )
     assert now_for(replace(DEV, may_vouch=True), hour(unverified=1)) == Now(
         "Wait for a second person: Gerrit did not answer about 11"
     )

@@ -357,7 +357,7 @@ def test_without_an_answer_of_gerrit_a_second_person_has_to_say_so(
 ) -> None:
     assert read_before_start(window=drive.window, position=1, system=None).trouble
     silent = read_before_start(window=drive.window, position=1, system=FakeReviewSystem())
-    assert silent.trouble == "The review system does not answer."
+    assert silent.trouble == "The review system does not answer"
     assert drive.start(1, SILENT).phase == "waiting"
     assert drive.course.hour.unverified == 1
     for person, refusal in ((dev, "You drive this window"), (ada, "you requested it")):

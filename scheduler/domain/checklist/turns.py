@@ -22,6 +22,9 @@ class Hour:
         here: account names of those who said that they are there to test.
         is_over: whether its time is over, or it does not take place, and it has not begun.
         is_too_late: whether no step may start any more.
+        begins: when it can be begun, such as "19:02 UTC", where that is still to come; "" else.
+        calls_testers: whether those who test are asked to say that they are there.
+        is_lapsed: whether the driver was not heard of for so long that another may take over.
     """
 
     run: Run = field(default_factory=lambda: Run(()))
@@ -35,6 +38,9 @@ class Hour:
     here: frozenset[str] = frozenset()
     is_over: bool = False
     is_too_late: bool = False
+    begins: str = ""
+    calls_testers: bool = False
+    is_lapsed: bool = False
 
     def testers_of(self, state: StepState) -> tuple[str, ...]:
         """Return who verifies a step, each once; the deployer where the test plan is enough."""
@@ -80,26 +86,16 @@ class Now:
 
 def now_for(person: Person, hour: Hour) -> Now:
     """Return what somebody does now."""
-    if hour.is_closed or hour.is_over:
-        told = (
-            "is closed: nothing is left to do" if hour.is_closed else "is over: nothing was begun"
-        )
-        return Now(f"The window {told}")
+    if hour.is_closed:
+        return Now("The window is closed: nothing is left to do")
+    if hour.is_over:
+        return Now("The window is over: nothing was begun")
     if person.is_called(hour.offered_to):
         return Now(f"Accept the wheel from {hour.driver}, or leave it", is_mine=True)
     if not hour.driver or not (hour.is_locked or hour.has_begun):
         return _without_driver(person, hour)
-    drives = person.is_called(hour.driver)
-    if hour.unverified and person.may_vouch and not drives:
-        named = _named(hour.run.at(hour.unverified))
-        return Now(
-            f"Say, as the second person, whether {named} may go although Gerrit does not answer",
-            is_mine=True,
-        )
-    if hour.has_begun:
-        return _under_way(person, hour)
-    return (
-        Now("Begin the window", is_mine=True) if drives else Now(f"Wait: {hour.driver} begins it")
+    return _in_another_role(person, hour) or (_under_way if hour.has_begun else _before)(
+        person, hour
     )
 
 
@@ -109,7 +105,48 @@ def _without_driver(person: Person, hour: Hour) -> Now:
         return Now(sentence if person.may_drive else "Wait: the queue is not locked yet")
     if person.may_drive:
         return Now("Take the wheel: nobody drives this window", is_mine=True)
-    return Now("Wait: nobody drives this window yet")
+    return _called(person, hour) or Now("Wait: nobody drives this window yet")
+
+
+def _in_another_role(person: Person, hour: Hour) -> Now | None:
+    """Return what somebody else than the driver does about driving; None if that is nothing."""
+    if person.is_called(hour.driver):
+        return None
+    if hour.is_lapsed and person.may_drive:
+        return Now(f"Take over from {hour.driver}, who was not heard of for a while", is_mine=True)
+    if not hour.unverified:
+        return None
+    named = _named(hour.run.at(hour.unverified))
+    if person.may_vouch:
+        return Now(
+            f"Say, as the second person, whether {named} may go although Gerrit does not answer",
+            is_mine=True,
+        )
+    return Now(f"Wait: a second person says whether {named} may go, as Gerrit does not answer")
+
+
+def _before(person: Person, hour: Hour) -> Now:
+    if not person.is_called(hour.driver):
+        return _called(person, hour) or Now(f"Wait: {hour.driver} begins it")
+    if hour.begins:
+        return Now(f"Begin the window at {hour.begins}")
+    return Now("Begin the window", is_mine=True)
+
+
+def _called(person: Person, hour: Hour) -> Now | None:
+    """Return that somebody is asked whether they are there to test; None if they are not asked."""
+    if not hour.calls_testers or any(person.is_called(name) for name in hour.here):
+        return None
+    waiting = [s for s in hour.run.steps if s.position not in hour.run.blocked]
+    tests = [
+        str(number)
+        for state in waiting
+        for number in state.step.changes
+        if person.is_called(tester_of(number, hour))
+    ]
+    if not tests:
+        return None
+    return Now(f"Say that you are here: you test {' and '.join(tests)}", is_mine=True)
 
 
 def _under_way(person: Person, hour: Hour) -> Now:
@@ -126,10 +163,20 @@ def _under_way(person: Person, hour: Hour) -> Now:
     mine = [item for item in turn if _is_theirs(person, item, hour)]
     if mine:
         return Now(_doing(mine[0], state), is_mine=True)
-    told = _place_of(person, hour)
-    if told:
-        return Now(told)
-    return Now(f"Wait: {_others(turn, state, hour)}")
+    told = _soon(person, state, hour) or _place_of(person, hour)
+    return Now(told or f"Wait: {_others(turn, state, hour)}")
+
+
+def _soon(person: Person, state: StepState, hour: Hour) -> str:
+    """Return that somebody verifies the step under way in a moment; "" if they do not."""
+    minutes = 0
+    for item in state.items:
+        if item.kind is ItemKind.VERIFY and not item.is_done:
+            if person.is_called(tester_of(item.number, hour)):
+                return f"Be ready to verify {item.number}, in about {minutes} min"
+        elif not item.is_done:
+            minutes += item.minutes
+    return ""
 
 
 def _between(person: Person, hour: Hour, *, drives: bool) -> Now:
@@ -184,13 +231,13 @@ def _place_of(person: Person, hour: Hour) -> str:
 def _is_theirs(person: Person, item: ItemState, hour: Hour) -> bool:
     """Return whether an item waits for somebody: the tester's to verify, else the driver's."""
     if item.kind is ItemKind.VERIFY:
-        return person.is_called(tester_of(item, hour))
+        return person.is_called(tester_of(item.number, hour))
     return person.is_called(hour.driver)
 
 
-def tester_of(item: ItemState, hour: Hour) -> str:
-    """Return who verifies what an item is about: the deployer where the test plan is enough."""
-    answer = hour.answers.get(item.number or 0, Answers())
+def tester_of(number: int | None, hour: Hour) -> str:
+    """Return who verifies a change: the deployer where the test plan is enough."""
+    answer = hour.answers.get(number or 0, Answers())
     return hour.driver if answer.by_plan else answer.tester or answer.requester
 
 
@@ -217,7 +264,7 @@ def _others(turn: tuple[ItemState, ...], state: StepState, hour: Hour) -> str:
     """Return who does what now, as everybody else reads it."""
     item = turn[0]
     about = str(item.number) if item.number else _named(state)
-    who = tester_of(item, hour) if item.kind is ItemKind.VERIFY else hour.driver
+    who = tester_of(item.number, hour) if item.kind is ItemKind.VERIFY else hour.driver
     minutes = f" ({item.minutes} min)" if item.minutes else ""
     return f"{who or 'somebody'} is at “{spoken(item.kind)}” of {about}{minutes}"
 

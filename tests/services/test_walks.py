@@ -1,0 +1,89 @@
+"""Random walks through the hour: whatever people, Gerrit and the server do, nothing is broken."""
+
+import os
+from collections.abc import Callable
+
+import pytest
+from django.utils import timezone
+
+from scheduler.domain.checklist.run import ItemState, Run, StepState
+from scheduler.models import Lease, User, Window
+from scheduler.services import deploying, failing, leases
+from tests.factories import make_person
+from tests.walks.walk import walk
+
+WALKS = int(os.environ.get("SWAT_WALKS", "15"))
+MOST_TO_FIND = 200  # walks in which what is broken on purpose has to be found
+
+pytestmark = pytest.mark.timeout(120 + 5 * WALKS)
+
+
+@pytest.fixture
+def people(db: None, caplog: pytest.LogCaptureFixture) -> dict[str, User]:
+    caplog.set_level("WARNING")  # a failure tells its clicks, not every event of every walk
+    return {name: make_person(name) for name in ("ada", "rae", "dev", "rel")}
+
+
+def test_whatever_is_clicked_nothing_is_broken(people: dict[str, User]) -> None:
+    tally = walk(people, WALKS)
+    assert tally.walks >= WALKS
+    assert tally.done["start"]
+    assert tally.refused
+
+
+# --- Controls: what is broken on purpose is found ------------------------------------------------
+
+Break = Callable[[pytest.MonkeyPatch], None]
+
+
+def let_any_step_start(patch: pytest.MonkeyPatch) -> None:
+    def let_pass(run: Run, position: int) -> StepState:
+        return run.at(position)
+
+    patch.setattr(Run, "require_start", let_pass)
+
+
+def let_any_step_start_unchecked(patch: pytest.MonkeyPatch) -> None:
+    let_any_step_start(patch)
+    patch.setattr(deploying, "_require_safe", lambda *_: None)
+
+
+def let_any_item_be_done(patch: pytest.MonkeyPatch) -> None:
+    def let_pass(run: Run, position: int, key: int, now: object) -> ItemState:
+        return next(item for item in run.at(position).items if item.key == key)
+
+    patch.setattr(Run, "require_tick", let_pass)
+
+
+def let_anybody_drive(patch: pytest.MonkeyPatch) -> None:
+    def let_pass(window: Window, by: User, number: int | None, now: object) -> Lease:
+        held = leases.lease_in_force(window)
+        return held or Lease(window=window, number=0, holder=by, taken_at=timezone.now())
+
+    for module in (deploying, failing, leases):
+        patch.setattr(module, "require_lease", let_pass)
+
+
+def forget_keys(patch: pytest.MonkeyPatch) -> None:
+    def do(*_: object, effect: Callable[[], str], **__: object) -> str:
+        return effect()
+
+    patch.setattr("tests.walks.sending.once", do)
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        (let_any_step_start, "Only the database refused|More than one|which it needs"),
+        (let_any_step_start_unchecked, "Only the database refused|More than one|which it needs"),
+        (let_any_item_be_done, "was done before|done once more"),
+        (let_anybody_drive, "while .* drove"),
+        (forget_keys, "was done, and refused|led to|twice"),
+    ],
+)
+def test_control(
+    people: dict[str, User], monkeypatch: pytest.MonkeyPatch, broken: Break, told: str
+) -> None:
+    broken(monkeypatch)
+    with pytest.raises(AssertionError, match=told):
+        walk(people, MOST_TO_FIND, to_find=True)
