@@ -16,6 +16,7 @@ from tests.faults.site import Site, running
 # From Python 3.12 on, a fork beside another test's live server is warned of.
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.timeout(120),  # the first one starts the servers
     pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning"),
 ]
 
@@ -56,6 +57,12 @@ def until(page: Page, holds: str) -> None:
         page.wait_for_timeout(50)
 
 
+def tick(driver: Page, *, done: int) -> None:
+    """Say that the item is done whose turn it is, and see as many done on the driver's page."""
+    driver.locator("#mine .act button.main").click()
+    expect(driver.locator("#step-1 .is-done")).to_have_count(done)
+
+
 @pytest.fixture(scope="module")
 def site(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with (
@@ -94,14 +101,13 @@ def test_a_page_follows_without_loading_or_asking(watched: Watched) -> None:
     expect(watcher.locator("#state")).to_contain_text("step 1 of 2")
     expect(watcher.locator("#now")).to_contain_text("dev is at")
     expect(watcher.locator("#mine")).to_contain_text("scap")
-    for _ in range(2):  # merged, and on the test servers
-        dev.locator("#mine .act button.main").click()
-        dev.wait_for_load_state("networkidle")
+    tick(dev, done=1)  # merged
+    tick(dev, done=2)  # on the test servers
     expect(watcher.locator("#step-1 .is-done")).to_have_count(2, timeout=FOLLOWS)
 
     # Whose turn it is reads it in the title, and acts.
     expect(ada.locator("#now")).to_contain_text("your turn", timeout=FOLLOWS)
-    assert ada.title().startswith("● Your turn: Verify")
+    expect(ada).to_have_title(re.compile("^● Your turn: Verify"))
     expect(watcher).to_have_title("Deploy: Morning SWAT · SWAT window scheduler")
     ada.get_by_role("button", name="works on the test servers").click()
     expect(watcher.locator("#step-1 .is-done")).to_have_count(3, timeout=FOLLOWS)
@@ -122,7 +128,7 @@ def test_without_the_events_process_a_page_asks_again_and_says_so(watched: Watch
     watched.site.start_events()
     expect(watcher.locator("#silent")).to_be_hidden(timeout=ASKS_AGAIN)
     until(watcher, LIVE)
-    dev.locator("#mine .act button.main").click()
+    tick(dev, done=1)
     expect(watcher.locator("#step-1 .is-done")).to_have_count(1, timeout=FOLLOWS)
 
 
@@ -155,8 +161,7 @@ def test_what_somebody_does_with_the_board_outlives_its_news(watched: Watched) -
     expect(watcher.locator("#step-2 summary")).to_be_focused()
 
     heading.select_text()
-    dev.locator("#mine .act button.main").click()
-    expect(dev.locator("#step-1 .is-done")).to_have_count(1)
+    tick(dev, done=1)
     until(watcher, "later !== null")
     expect(watcher.locator("#step-1 .is-done")).to_have_count(0)
     watcher.evaluate("document.getSelection().removeAllRanges()")
@@ -166,9 +171,8 @@ def test_what_somebody_does_with_the_board_outlives_its_news(watched: Watched) -
 def test_what_a_tester_types_stays_and_they_are_told(watched: Watched) -> None:
     dev, ada = watched.following("dev"), watched.following("ada")
     dev.get_by_role("button", name="Start step 1").click()
-    for _ in range(2):
-        dev.locator("#mine .act button.main").click()
-        dev.wait_for_load_state("networkidle")
+    tick(dev, done=1)
+    tick(dev, done=2)
     ada.get_by_label("What you saw").fill("Looks good")
     dev.locator("#mine").get_by_text("It failed").click()
     dev.get_by_label("What was seen").fill("A page is a 500.")

@@ -16,7 +16,10 @@ from tests.faults.site import Site, running
 from tests.listening import Listener
 
 # From Python 3.12 on, a fork beside another test's live server is warned of.
-pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning"),
+    pytest.mark.timeout(120),  # the first one starts the servers
+]
 
 GOAL = 1.0  # seconds from the driver's click to a watcher's screen
 LET_GO = 15.0  # seconds in which whoever may not any more is let go
