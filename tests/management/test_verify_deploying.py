@@ -261,7 +261,10 @@ WITHOUT_EVENT: list[tuple[Wreck, str]] = [
     ),
     (
         lambda: Presence.objects.create(
-            backport=Backport.objects.get(change__number=4), person=person("ada"), at=NOW
+            window=Window.objects.get(),
+            backport=Backport.objects.get(change__number=4),
+            person=person("ada"),
+            at=NOW,
         ),
         "ada is there for backport {4} since",
     ),
