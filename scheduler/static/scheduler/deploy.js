@@ -51,8 +51,13 @@ function follow() {
   document.title = part.dataset.title + " · SWAT window scheduler";
   if (part.dataset.title === told) return;
   told = part.dataset.title;
-  if (part.dataset.turn && "Notification" in window && Notification.permission === "granted")
+  if (!part.dataset.turn || !("Notification" in window) || Notification.permission !== "granted")
+    return;
+  try {
     new Notification("SWAT window", { body: document.getElementById("now").innerText, tag: "turn" });
+  } catch {
+    // Some telephones leave that to a service worker; the title says it.
+  }
 }
 
 function offerNotifications() {
@@ -71,6 +76,7 @@ function refreshMine() {
   const address = page()?.getAttribute("hx-get");
   if (!part || !address || !("part" in part.dataset)) return;
   note("mine", isInUse(part));
+  document.querySelector("#deploy > .note.good")?.remove(); // that was about what was there before
   if (!wrong.mine) htmx.ajax("GET", address + "?part=mine", { target: "#mine", swap: "outerHTML" });
 }
 
@@ -191,13 +197,13 @@ document.addEventListener("htmx:afterSettle", () => {
 setInterval(async () => {
   const part = mine();
   if (!part?.dataset.keep) return;
-  const form = new FormData();
-  form.append("lease", part.dataset.lease);
-  form.append("csrfmiddlewaretoken", part.querySelector("[name=csrfmiddlewaretoken]").value);
+  const token = part.querySelector("[name=csrfmiddlewaretoken]")?.value ?? "";
+  const form = new URLSearchParams({ lease: part.dataset.lease, csrfmiddlewaretoken: token });
   try {
-    const answer = await fetch(part.dataset.keep, { method: "POST", body: form });
+    const sent = { method: "POST", body: form, redirect: "manual" }; // not to the sign-in
+    const answer = await fetch(part.dataset.keep, sent);
     note("server", answer.status >= 500);
-    if (answer.status === 409) refreshMine();
+    if (answer.status !== 204 && answer.status < 500) refreshMine();
   } catch {
     note("server", true);
   }
