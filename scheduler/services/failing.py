@@ -4,7 +4,13 @@ from django.conf import settings
 from django.db import transaction
 
 from scheduler.actors import actor_of, relations_to
-from scheduler.domain.checklist.run import Choice, Consequences, Outcome, Phase
+from scheduler.domain.checklist.run import (
+    Choice,
+    Consequences,
+    Outcome,
+    Phase,
+    failed_on_the_way_back,
+)
 from scheduler.domain.checklist.steps import way_back_of
 from scheduler.domain.errors import OutOfDate, Refused
 from scheduler.domain.permissions import Act, may
@@ -56,8 +62,7 @@ def fail_step(*, on: OnStep, output: str, by_api: bool = False) -> RunStep:
     at = state.turn[0].kind if state.turn else None
     output = output.strip()[:LONGEST_PROOF]
     if state.phase is Phase.GOING_BACK:
-        told = f"{row.output}\n\nThe way back failed, too: {output}"
-        change_step(row, output=told[-LONGEST_PROOF:])
+        change_step(row, output=failed_on_the_way_back(row.output, output)[-LONGEST_PROOF:])
     else:
         change_step(
             row,

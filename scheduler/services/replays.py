@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from scheduler.domain.checklist.run import Outcome, Phase
+from scheduler.domain.checklist.run import Outcome, Phase, failed_on_the_way_back
 from scheduler.domain.checklist.steps import ItemKind
 from scheduler.services.histories import FINISH, MISS, MOVE_ON, TAKE_BACK, Told
 
@@ -221,10 +221,12 @@ class Replay:
     def _fail(self, told: Told) -> str:
         position, step = self._of_step(told)
         wrong = _unless(step, position, Phase.GOING, Phase.GOING_BACK, Phase.ENDED)
-        step.output = told.text("reason", _OUTPUT)
-        if step.phase != Phase.GOING_BACK.value:
-            step.go_on(Phase.FAILED)
-            step.failed_item = told.text("item")
+        output = told.text("reason", _OUTPUT)
+        if step.phase == Phase.GOING_BACK.value:
+            step.output = failed_on_the_way_back(step.output, output)[-_OUTPUT:]
+            return wrong
+        step.go_on(Phase.FAILED)
+        step.failed_item, step.output = told.text("item"), output
         return wrong
 
     def _choose(self, told: Told) -> str:

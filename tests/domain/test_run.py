@@ -20,6 +20,7 @@ from scheduler.domain.checklist.run import (
     Phase,
     Run,
     StepState,
+    failed_on_the_way_back,
     on_versions,
     spoken,
     watched_until,
@@ -414,3 +415,8 @@ def test_whoever_clicks_at_random_production_is_safe_after_every_click(chance: R
     walk = Walk(chance)
     for _ in range(120):
         walk.click()
+
+
+def test_what_was_seen_when_a_way_back_fails_stands_below_what_was_seen_before() -> None:
+    assert failed_on_the_way_back("500.", "CI.") == "500.\n\nThe way back failed, too: CI."
+    assert failed_on_the_way_back("", "CI.") == "The way back failed, too: CI."

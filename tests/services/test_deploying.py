@@ -547,8 +547,12 @@ def test_a_revert_that_fails_stays_to_be_done(drive: Drive) -> None:
     drive.fail(1)
     drive.choose(1, Choice.REVERT)
     drive.fail(1, "CI is slow.")
-    assert RunStep.objects.get(position=1).phase == "going-back"
+    step = RunStep.objects.get(position=1)
+    assert step.phase == "going-back"
+    assert step.output == "Every page is a 500.\n\nThe way back failed, too: CI is slow."
+    nothing_is_broken()
     drive.finish(1)
+    nothing_is_broken()
 
 
 def test_a_choice_is_about_what_was_shown(drive: Drive) -> None:

@@ -489,6 +489,11 @@ def spoken(kind: ItemKind) -> str:
     return _SPOKEN[kind]
 
 
+def failed_on_the_way_back(before: str, now: str) -> str:
+    """Return what was seen when a step failed, and then when its way back failed, too."""
+    return f"{before}\n\nThe way back failed, too: {now}".lstrip()
+
+
 def _said(state: StepState) -> str:
     if state.outcome is not None:
         return state.outcome.value
