@@ -126,7 +126,7 @@ def test_a_second_step_fails_and_is_rolled_back(opened: Open, ready: Drive) -> N
     do(dev, "Step 2 failed")
     choices = dev.locator("label.way")
     expect(choices.nth(0)).to_contain_text(f"Goes back, in this order: {EVENTS}.")
-    expect(choices.nth(1)).to_contain_text("Leave it as it is")
+    expect(choices.nth(1)).to_contain_text("Leave it live")
     assert_accessible(dev, "a choice about a step that failed")
     dev.get_by_role("radio", name="Revert it").check()
     dev.locator("#choose-reason").fill("Both schemas are registered.")

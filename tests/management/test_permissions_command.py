@@ -38,4 +38,4 @@ def test_nobody_approves_their_own_and_a_reviewer_the_submitted_one() -> None:
     approve = permissions.document().split("## Approve\n")[1].split("## ")[0]
     row = next(line for line in approve.splitlines() if line.startswith("| reviewer |"))
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells == ["reviewer", "S", *["**never**"] * 5, "S"]
+    assert cells == ["reviewer", "S", *["**never**"] * 5, "S", "S"]
