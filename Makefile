@@ -45,10 +45,11 @@ check: .venv/.dev  ## Format, lint, types, layers, templates, migrations and dep
 	@$(PRODUCTION) $(BIN)/python manage.py makemigrations --check --dry-run
 	@$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
-bench: .venv/.dev  ## Time planner, verifier, pages and 300 watchers beside their peers, race, kill everything 200 times
+bench: .venv/.dev  ## Time planner, verifier, pages and 300 watchers beside their peers, race, walk at random, kill everything 200 times
 	@$(BIN)/python benchmarks/plan.py
 	@$(BIN)/python benchmarks/verify.py
 	@$(BIN)/python benchmarks/races.py
+	@$(BIN)/python benchmarks/walks.py
 	@$(BIN)/python benchmarks/scale.py
 	@$(BIN)/python benchmarks/watchers.py
 	@$(BIN)/python benchmarks/faults.py

@@ -1,4 +1,7 @@
-"""The races of `races.py` on the one database of the environment, on which Django is set up."""
+"""The races of `races.py` on the one database of the environment, on which Django is set up.
+
+Each argument is a race with how many clients and rounds it has, such as `last-slot:50:200`.
+"""
 
 import itertools
 import secrets
@@ -7,8 +10,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from django.core.management import call_command
 from django.db import OperationalError, connection
@@ -17,13 +21,14 @@ from django.utils import timezone
 
 from scheduler.domain.errors import Refused
 from scheduler.domain.lifecycle import Status
-from scheduler.models import Backport, Change, Review, User, Window
+from scheduler.models import Backport, Change, Lease, Review, User, Window
 from scheduler.queries import newest_plan
 from scheduler.services.backports import submit_backport, submit_backports
 from scheduler.services.calendar import WindowFacts, add_window
 from scheduler.services.changes import store_changes
 from scheduler.services.events import first_break
 from scheduler.services.idempotency import once
+from scheduler.services.leases import take_wheel
 from scheduler.services.patience import patiently
 from scheduler.services.reviews import approve_backport
 from tests.factories import (
@@ -232,12 +237,56 @@ def same_window(clients: int, *, guarded: bool) -> Round:
     return Round([add(n) for n in range(clients)], lambda: abs(overlapping().count() - 1))
 
 
+def two_deployers(clients: int, *, guarded: bool) -> Round:
+    """Deployers take the wheel of a window that nobody drives: one does, the others hear who."""
+    window, people = locked_window(), [person("dev"), person("rel")]
+    took: list[User] = []
+    told: list[str] = []
+
+    def take(by: User, here: Window) -> object:
+        try:
+            return take_wheel(window=here, by=by)
+        except Refused as refusal:
+            told.append(refusal.sentence)
+            raise
+
+    def look_then_take(by: User, _here: Window) -> None:
+        if not Lease.objects.filter(window=window, ended_at__isnull=True).exists():
+            time.sleep(0.002)
+            took.append(by)
+
+    def violations() -> int:
+        return clients - 1 - heard_who_drives(window, told) if guarded else len(took) - 1
+
+    one = take if guarded else look_then_take
+    here = [Window.objects.get(pk=window.pk) for _ in range(clients)]
+    return Round([partial(one, people[n % 2], here[n]) for n in range(clients)], violations)
+
+
+def heard_who_drives(window: Window, told: Sequence[str]) -> int:
+    """Return how many refusals name the one who drives a window, and since when; none if two do."""
+    held = Lease.objects.filter(window=window).select_related("holder")
+    drive = [f"{one.holder.username} drives this window since {one.taken_at:%H:%M}" for one in held]
+    rightly = (*drive, "You drive this window already")
+    return sum(one.startswith(rightly) for one in told) if len(drive) == 1 else 0
+
+
+def locked_window() -> Window:
+    """Return a window of its own that is locked; what is in its queue does not matter here."""
+    window = make_window(in_hours=numbers())
+    Window.objects.filter(pk=window.pk).update(
+        locked_at=timezone.now(), locked_by=person("dev"), locked_numbers=asdict(window.numbers)
+    )
+    return window
+
+
 RACES = {
     "new-patch-set": new_patch_set,
     "double-submit": double_submit,
     "two-approvers": two_approvers,
     "last-slot": last_slot,
     "same-window": same_window,
+    "two-deployers": two_deployers,
 }
 
 
@@ -277,11 +326,15 @@ def raced(name: str, clients: int, rounds: int, *, guarded: bool) -> Tally:
     return tally
 
 
-def on_this_database(names: Sequence[str], clients: int, rounds: int) -> bool:
-    """Run the races on the database of the environment; return whether all is as it must be."""
+def on_this_database(races: Sequence[tuple[str, int, int]]) -> bool:
+    """Run races on the database of the environment; return whether all is as it must be.
+
+    Args:
+        races: name, clients and rounds of each.
+    """
     call_command("migrate", verbosity=0)
     fine = True
-    for name in names:
+    for name, clients, rounds in races:
         tally = raced(name, clients, rounds, guarded=True)
         control = raced(name, clients, CONTROL_ROUNDS, guarded=False)
         cuts = statistics.quantiles(tally.times, n=100)
@@ -297,5 +350,6 @@ def on_this_database(names: Sequence[str], clients: int, rounds: int) -> bool:
 
 
 if __name__ == "__main__":
-    clients, rounds, *names = sys.argv[1:]
-    sys.exit(0 if on_this_database(names or list(RACES), int(clients), int(rounds)) else 1)
+    told = [argument.split(":") for argument in sys.argv[1:]]
+    races = [(name, int(clients), int(rounds)) for name, clients, rounds in told]
+    sys.exit(0 if on_this_database(races) else 1)

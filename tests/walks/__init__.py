@@ -1,0 +1,1 @@
+"""People who click at random while a window is deployed, and what must be true all the same."""
