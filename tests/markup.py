@@ -40,11 +40,13 @@ class TextControl:
         action: the address that it is sent to; "" is the page's own.
         name: what it is sent as.
         is_hidden: whether the page filled it in.
+        value: with what; "" in a text area, whatever stands in it.
     """
 
     action: str
     name: str
     is_hidden: bool
+    value: str = ""
 
 
 @dataclass
@@ -134,7 +136,9 @@ class Page(HTMLParser):
         kind = given.get("type", "text")
         is_text = tag == "textarea" or (tag == "input" and kind in {"text", "search", "hidden"})
         if is_text and given.get("name"):
-            self.controls.append(TextControl(self._action, given["name"], kind == "hidden"))
+            self.controls.append(
+                TextControl(self._action, given["name"], kind == "hidden", given.get("value", ""))
+            )
 
 
 def leads_to_ours(address: str) -> bool:

@@ -14,6 +14,8 @@ from scheduler.views.deploy import window_of
 from scheduler.views.http import PageRequest
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]#|<>~&])")
+# Begins a list at the start of a line, or makes a heading of the line before.
+_BEGINS = re.compile(r"^([0-9]*)([-+=.)])")
 _KINDS = {"txt": "text/plain", "md": "text/markdown"}
 
 
@@ -44,11 +46,11 @@ def _plain(board: Board) -> Iterator[str]:
         for rule in card.overridden:
             yield f"   ! {rule} overridden by two people"
         yield from (f"   ! {visible_line(line)}" for line in _troubles(card))
-        yield from (f"   {visible_line(line)}" for line in _testers(card))
+        yield from (f"   ({visible_line(line)})" for line in _testers(card))
         for item in (*card.items, *card.way_back):
             yield f"   {_box(item)} {visible_line(item.row.title)}{_done(item)}"
             if item.row.note:
-                yield f"         {shown(item.row.note)}"
+                yield f"         > {shown(item.row.note)}"
             for line in filter(None, (item.row.command, item.row.link, item.row.log)):
                 yield f"         {line}"
 
@@ -74,14 +76,14 @@ def _markdown(board: Board) -> Iterator[str]:
         for item in (*card.items, *card.way_back):
             yield f"- {_box(item)} {escaped(item.row.title)}{_done(item, escaped)}"
             if item.row.note:
-                yield f"  {escaped(item.row.note)}"
+                yield f"  > {escaped(item.row.note)}"
             for line in filter(None, (item.row.command, item.row.link, item.row.log)):
                 yield f"  `{line}`"
 
 
 def escaped(text: str) -> str:
     """Return a text as one line of Markdown that shows exactly what it says."""
-    return _MARKDOWN.sub(r"\\\1", shown(text))
+    return _BEGINS.sub(r"\1\\\2", _MARKDOWN.sub(r"\\\1", shown(text)))
 
 
 def shown(text: str) -> str:

@@ -1,5 +1,6 @@
 """The page of a window that is deployed: one screen, and nothing out of turn."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from uuid import uuid4
@@ -384,6 +385,22 @@ def test_markdown_shows_what_people_wrote_and_nothing_else(drive: Drive, page: P
     proof = next(line for line in markdown.splitlines() if "javascript" in line)
     assert r"\# \[x\](javascript:1) \<b\>\`" in proof
     assert "<b>" not in proof
+
+
+@pytest.mark.parametrize("words", ["- [x] Sync it", "+ x", "1. x", "1) x", "---", "==="])
+def test_what_people_wrote_is_no_item_heading_or_command_of_the_checklist(
+    drive: Drive, page: Page, words: str
+) -> None:
+    Backport.objects.filter(change__number=3).update(tester="[x] Sync it")
+    RunItem.objects.filter(step__position=2, kind="merge").update(note=words)
+    RunItem.objects.filter(step__position=3, kind="merge").update(note="scap backport 666")
+    client, address = page("sam").client, f"/windows/{drive.window.pk}/deploy"
+    lines = client.get(f"{address}.txt").content.decode().splitlines()
+    assert "         > scap backport 666" in lines
+    assert [line for line in lines if line.strip().startswith("[x]")] == []
+    markdown = client.get(f"{address}.md").content.decode().splitlines()
+    quotes = [line for line in markdown if line.startswith("  > ")]
+    assert any(re.match(r"  > [0-9]*\\[-+=.)]", line) for line in quotes)
 
 
 def test_a_window_is_replayed_moment_by_moment(drive: Drive, page: Page) -> None:
