@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from asgiref.sync import sync_to_async
 from django.contrib.sessions.models import Session
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
@@ -33,6 +33,13 @@ PATIENCE = 20  # seconds for a whole test
 @pytest.fixture(scope="module", autouse=True)
 def _tables_are_emptied(events_can_be_cleared: None) -> None:
     """Threads see what was committed; after each such test the tables are emptied."""
+
+
+@pytest.fixture
+def _written_meanwhile(transactional_db: None) -> None:
+    """Two connections at once, one of which writes: too much for SQLite in memory."""
+    if "memory" in str(connection.settings_dict["NAME"]):
+        pytest.skip("Threads need a database of their own: PostgreSQL, or SQLite in a file.")
 
 
 @pytest.fixture
@@ -120,10 +127,28 @@ class Browser:
 
 
 def run(story: Coroutine[None, None, None]) -> None:
+    """Run a story to its end, and what goes on after it: the tables are emptied then."""
+
     async def in_time() -> None:
-        await asyncio.wait_for(story, PATIENCE)
+        mine = asyncio.all_tasks()
+        async with asyncio.timeout(PATIENCE):
+            await story
+            while asyncio.all_tasks() - mine:
+                await asyncio.sleep(0.01)
 
     asyncio.run(in_time())
+
+
+async def meanwhile(deed: Callable[[], object]) -> None:
+    """Have something done in another thread, as another process would."""
+
+    def done() -> None:
+        try:
+            deed()
+        finally:
+            connection.close()
+
+    await asyncio.to_thread(done)
 
 
 def asked(path: str, session: str = "", **differing: str) -> Browser:
@@ -142,6 +167,8 @@ def path_of(window: Window) -> str:
     return f"/events/windows/{window.pk}"
 
 
+@pytest.mark.both_databases
+@pytest.mark.usefixtures("_written_meanwhile")
 @pytest.mark.django_db(transaction=True)
 def test_who_watches_is_sent_the_board_and_then_what_happened(drive: Drive, sam: User) -> None:
     session = session_of(sam)
@@ -154,13 +181,15 @@ def test_who_watches_is_sent_the_board_and_then_what_happened(drive: Drive, sam:
         assert browser.headers["x-accel-buffering"] == "no"
         assert browser.headers["x-content-type-options"] == "nosniff"
         assert 'class="is-turn"' not in await browser.board()
-        await sync_to_async(drive.start, thread_sensitive=False)(1)
+        await meanwhile(lambda: drive.start(1))
         assert 'class="is-turn"' in await browser.board()
         await browser.leave()
 
     run(story())
 
 
+@pytest.mark.both_databases
+@pytest.mark.usefixtures("_written_meanwhile")
 @pytest.mark.django_db(transaction=True)
 def test_the_last_one_sees_the_window_closed_and_the_stream_end(drive: Drive, sam: User) -> None:
     drive.deploy(1, 2)
@@ -169,7 +198,7 @@ def test_the_last_one_sees_the_window_closed_and_the_stream_end(drive: Drive, sa
     async def story() -> None:
         browser = await Browser(path_of(drive.window), session).open()
         assert "Closed by" not in await browser.board()
-        await sync_to_async(drive.close, thread_sensitive=False)()
+        await meanwhile(drive.close)
         assert "Closed by" in await browser.board()
         assert await browser.part() == b""
         await browser.leave()

@@ -295,7 +295,9 @@ def test_when_nobody_watches_nothing_is_asked_and_it_begins_again() -> None:
         others = len(asyncio.all_tasks())
         for _ in range(3):
             stream = room.watch()
-            await told(stream)
+            seen = await told(stream)
+            room.source.happen(1)
+            assert await told(stream) != seen
             stream.close()
             stream.close()  # twice does no harm
             await eventually(lambda: len(asyncio.all_tasks()) == others)
@@ -331,7 +333,10 @@ def test_streams_end_with_the_database_and_begin_again_with_it() -> None:
         one.close()
         other.close()
         del room.source.trouble[0]
-        assert (await told(room.watch(1))).text == "board 0"
+        again = room.watch(1)
+        assert (await told(again)).text == "board 0"
+        room.source.happen(1)
+        assert (await told(again)).text == "board 1"
 
     run(story())
 
