@@ -83,7 +83,7 @@ def told(words: Words, gerrit: DemoGerrit) -> tuple[Story, dict[str, int]]:
     return story, shown
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_hostile_text_stays_text(
     part: int,
@@ -107,8 +107,10 @@ def test_hostile_text_stays_text(
 
 
 def assert_mails_alike(mails: Sequence[ParsedMail], others: Sequence[ParsedMail]) -> None:
-    """Assert that no text added a line to the head of a mail, or controls whoever reads it."""
+    """Assert that no text added a line to a mail but as a quote, or controls whoever reads it."""
     assert len(mails) == len(others) > 50
+    for words in ("Verify 1000 on the test servers now", "How it went, times in UTC:"):
+        assert any(words in mail.get_content() for mail in mails)
     for mail, other in zip(mails, others, strict=True):
         assert mail.keys() == other.keys()
         assert not mail.defects
@@ -119,6 +121,13 @@ def assert_mails_alike(mails: Sequence[ParsedMail], others: Sequence[ParsedMail]
         assert not unprintable_in(mail.get_content())
         signatures = [line for line in mail.get_content().splitlines() if line == "-- "]
         assert len(signatures) == 1
+        assert unquoted_in(mail) == unquoted_in(other)
+
+
+def unquoted_in(mail: ParsedMail) -> int:
+    """Return how many lines of a mail are ours."""
+    lines = mail.get_content().split("\n")
+    return sum(not line.startswith(">") for line in lines)
 
 
 COMMAND = re.compile(
@@ -193,7 +202,7 @@ ELSEWHERE = {("people", "q"), ("sign-in", "username"), ("mfa_activate_totp", "co
 ELSEWHERE |= {("train-import", "wikiversions_file"), ("train-import", "lists")}  # files
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_the_story_types_into_every_field_of_every_page(
     harmless: tuple[Story, dict[str, int]],
 ) -> None:
