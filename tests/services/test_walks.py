@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 from django.utils import timezone
 
-from scheduler.domain.checklist.run import ItemState, Run, StepState
+from scheduler.domain.checklist.run import ItemState, Phase, Run, StepState
+from scheduler.domain.errors import Refused
 from scheduler.models import Lease, User, Window
 from scheduler.services import deploying, failing, leases
 from tests.factories import make_person
@@ -45,8 +46,13 @@ def let_any_step_start(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Run, "require_start", let_pass)
 
 
-def let_any_step_start_unchecked(patch: pytest.MonkeyPatch) -> None:
-    let_any_step_start(patch)
+def let_any_step_start_after_another(patch: pytest.MonkeyPatch) -> None:
+    def let_pass(run: Run, position: int) -> StepState:
+        if run.current is not None or run.at(position).phase is not Phase.WAITING:
+            raise Refused("One at a time.")
+        return run.at(position)
+
+    patch.setattr(Run, "require_start", let_pass)
     patch.setattr(deploying, "_require_safe", lambda *_: None)
 
 
@@ -77,7 +83,7 @@ def forget_keys(patch: pytest.MonkeyPatch) -> None:
     ("broken", "told"),
     [
         (let_any_step_start, "Only the database refused|More than one|which it needs"),
-        (let_any_step_start_unchecked, "Only the database refused|More than one|which it needs"),
+        (let_any_step_start_after_another, "which it needs|is live without"),
         (let_any_item_be_done, "was done before|done once more"),
         (let_anybody_drive, "while .* drove|was not theirs then|who did not drive"),
         (forget_keys, "was done, and refused|led to|twice"),

@@ -40,17 +40,11 @@ class Tally:
 
     @contextmanager
     def counting(self, name: str) -> Iterator[None]:
-        """Count an act as done or refused.
-
-        Raises:
-            AssertionError: nothing but the database refused it, which shows a page of an error.
-        """
+        """Count an act as done or refused."""
         try:
             yield
         except Refused:
             self.refused[name] += 1
-        except DatabaseError as error:
-            raise AssertionError(f"Only the database refused to {name}: {error}") from error
         else:
             self.done[name] += 1
 
@@ -66,13 +60,21 @@ class Sending:
     answer: str = ""
 
     def post(self) -> str:
-        """Send it as a view takes it: once for its key."""
+        """Send it as a view takes it: once for its key.
+
+        Raises:
+            Refused: the rules say no.
+            AssertionError: nothing but the database did, which shows a page of an error.
+        """
 
         def effect() -> str:
             self.deed()
             return f"/answers/{self.key}"
 
-        return once(user=self.by, key=self.key, request_hash=self.name, effect=effect)
+        try:
+            return once(user=self.by, key=self.key, request_hash=self.name, effect=effect)
+        except DatabaseError as error:
+            raise AssertionError(f"Only the database refused to {self.name}: {error}") from error
 
 
 @dataclass
