@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +23,10 @@ from swat.asgi import application
 from tests.driving import Drive, lock
 from tests.factories import approve, fetched, make_backport, make_window
 from tests.listening import told_by
+from tests.loops import run
 
 if TYPE_CHECKING:
     from asgiref.typing import HTTPScope
-
-PATIENCE = 20  # seconds for a whole test
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -124,19 +123,6 @@ class Browser:
         self._left.set()
         assert self.answering is not None
         await self.answering
-
-
-def run(story: Coroutine[None, None, None]) -> None:
-    """Run a story to its end, and what goes on after it: the tables are emptied then."""
-
-    async def in_time() -> None:
-        mine = asyncio.all_tasks()
-        async with asyncio.timeout(PATIENCE):
-            await story
-            while asyncio.all_tasks() - mine:
-                await asyncio.sleep(0.01)
-
-    asyncio.run(in_time())
 
 
 async def meanwhile(deed: Callable[[], object]) -> None:

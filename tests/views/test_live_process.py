@@ -4,16 +4,17 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import pytest
 
-from swat.embedded import run
+from swat.embedded.run import is_healthy
 from tests.faults.driver import DONE, Driver, Ticked
 from tests.faults.site import Site, running
 from tests.listening import Listener
+from tests.loops import run
 
 # From Python 3.12 on, a fork beside another test's live server is warned of.
 pytestmark = [
@@ -25,7 +26,6 @@ GOAL = 1.0  # seconds from the driver's click to a watcher's screen
 LET_GO = 15.0  # seconds in which whoever may not any more is let go
 STOPS = 8.0  # seconds: it waits for five that streams end by themselves
 CLOSE_AN_ACCOUNT = "UPDATE scheduler_user SET is_active = 0 WHERE username = 'watcher3'"
-PATIENCE = 45  # seconds for all of it
 
 
 @dataclass
@@ -59,13 +59,6 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         yield Watched(site, **json.loads(program.tail()))
 
 
-def in_time(story: Coroutine[None, None, None]) -> None:
-    async def limited() -> None:
-        await asyncio.wait_for(story, PATIENCE)
-
-    asyncio.run(limited())
-
-
 async def shown(listener: Listener, ticked: Ticked) -> float:
     """Return how long after the click a screen showed what was done, seconds."""
     while (await listener.next("board")).text.count(DONE) < ticked.done:
@@ -87,7 +80,7 @@ def test_watchers_follow_within_a_second(watched: Watched) -> None:
                 took = await asyncio.gather(*(shown(one, ticked) for one in watchers))
                 assert max(took) < GOAL
 
-    in_time(story())
+    run(story())
 
 
 def test_only_those_who_may_listen_and_only_as_long_as_they_may(watched: Watched) -> None:
@@ -113,7 +106,7 @@ def test_only_those_who_may_listen_and_only_as_long_as_they_may(watched: Watched
             assert (await watched.listener(stack, "watcher3")).status == 401
             await five[0].next("board")  # others go on
 
-    in_time(story())
+    run(story())
 
 
 def test_it_stops_though_somebody_listens_and_nothing_else_does(watched: Watched) -> None:
@@ -130,8 +123,8 @@ def test_it_stops_though_somebody_listens_and_nothing_else_does(watched: Watched
             assert time.monotonic() - asked < STOPS
             assert "Traceback" not in events.tail()
             watched.site.supervisor.look()
-            assert run.is_healthy(watched.site.url)
+            assert is_healthy(watched.site.url)
             watched.site.supervisor.children.remove(events)
 
-    in_time(story())
+    run(story())
     watched.site.start_events()

@@ -1,7 +1,7 @@
 """One reading serves all who watch a window, and none of them misses what happened."""
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import pytest
@@ -21,9 +21,9 @@ from scheduler.views.watching import (
     message_of,
 )
 from tests.listening import Told, told_by
+from tests.loops import run
 
 QUICK = Rhythm(news=0.005, sight=60, people=60, still=60)
-PATIENCE = 10  # seconds for a whole test
 
 
 @dataclass
@@ -106,13 +106,6 @@ async def everything(stream: Stream) -> list[str]:
 async def eventually(holds: Callable[[], bool]) -> None:
     while not holds():
         await asyncio.sleep(0)
-
-
-def run(story: Coroutine[None, None, None]) -> None:
-    async def in_time() -> None:
-        await asyncio.wait_for(story, PATIENCE)
-
-    asyncio.run(in_time())
 
 
 def test_all_who_watch_a_window_are_sent_what_was_read_once() -> None:
