@@ -11,7 +11,8 @@ urlpatterns = [
     path("", include("scheduler.urls")),
 ]
 
-# What breaks on our side shows 500.html, which needs neither database nor session.
+# What breaks on our side shows 500.html or 503.html, which need neither database nor session.
 handler400 = "scheduler.views.errors.bad_request"
 handler403 = "scheduler.views.errors.forbidden"
 handler404 = "scheduler.views.errors.not_found"
+handler500 = "scheduler.views.errors.server_error"

@@ -1,8 +1,10 @@
 """The pages that say what went wrong: short, ours, and never a bare body."""
 
+import sys
 from collections.abc import Callable, Mapping
 
 from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -11,13 +13,16 @@ from django.http import (
     JsonResponse,
 )
 from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.views import defaults
 
 from scheduler.domain.errors import NotPermitted
 
 TEMPLATE = "error.html"
 API = "/api/"
 UNREADABLE, FORBIDDEN, MISSING, WRONG_METHOD, TOO_LARGE = 400, 403, 404, 405, 413
-NOT_SIGNED_IN, TOO_MANY, NO_PROVIDER = 401, 429, 503
+NOT_SIGNED_IN, TOO_MANY, NO_PROVIDER, NO_DATABASE = 401, 429, 503, 503
+SOON = 2  # seconds until it is worth trying again
 
 TEXTS: Mapping[int, tuple[str, str]] = {
     UNREADABLE: (
@@ -91,6 +96,24 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer where nothing is."""
     return error_page(request, MISSING)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer what broke on our side; where it was the database, that nothing was saved.
+
+    The pages need neither database nor session. Whoever catches the exception calls this.
+    """
+    if not isinstance(sys.exception(), OperationalError | InterfaceError):
+        return defaults.server_error(request)
+    if request.path.startswith(API):
+        said = "Not saved: the database does not answer. Send it again in a moment."
+        answer: HttpResponse = JsonResponse({"error": said}, status=NO_DATABASE)
+    else:
+        is_form = request.method not in {"GET", "HEAD"}
+        page = render_to_string("503.html", {"is_form": is_form})
+        answer = HttpResponse(page, status=NO_DATABASE)
+    answer["Retry-After"] = str(SOON)
+    return answer
 
 
 class ErrorPagesMiddleware:

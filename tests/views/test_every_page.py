@@ -9,7 +9,9 @@ import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from django.apps import apps
+from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
+from django.db import InterfaceError, OperationalError
 from django.test import Client
 from pytest_django.fixtures import Settings
 
@@ -306,6 +308,43 @@ def test_what_breaks_on_our_side_is_told(as_: As, monkeypatch: pytest.MonkeyPatc
 
     assert answer.status_code == 500
     assert "Something broke on our side" in answer.content.decode()
+
+
+@pytest.fixture(params=[OperationalError, InterfaceError])
+def without_database(
+    request: pytest.FixtureRequest, as_: As, monkeypatch: pytest.MonkeyPatch
+) -> Client:
+    """Ada's browser; the database is away from now on, so that nobody knows who she is."""
+
+    def away(*_: object) -> None:
+        raise request.param("server closed the connection unexpectedly")
+
+    client = as_("ada")
+    client.raise_request_exception = False
+    monkeypatch.setattr(SessionStore, "load", away)
+    return client
+
+
+def test_without_the_database_a_form_is_told_that_it_was_not_saved(
+    without_database: Client,
+) -> None:
+    answer = without_database.post("/backports/new", {"change": "1"})
+
+    assert answer.status_code == 503
+    assert "Not saved: the database does not answer" in answer.content.decode()
+    assert answer["Retry-After"] == "2"
+    assert answer["Cache-Control"] == "no-store"
+
+
+def test_without_the_database_a_page_and_a_program_are_told_too(without_database: Client) -> None:
+    page = without_database.get("/")
+    assert page.status_code == 503
+    text = page.content.decode()
+    assert "Load this page again" in text
+    assert "Not saved" not in text
+    told = without_database.get("/api/windows/1/checklist")
+    assert told.status_code == 503
+    assert "the database does not answer" in told.json()["error"]
 
 
 def test_htmx_shows_who_may_in_place_of_the_page(book: Book, as_: As) -> None:
