@@ -477,20 +477,21 @@ def tick_item(*, on: OnStep, item: int, proof: str = "", by_api: bool = False) -
     if kind is not ItemKind.VERIFY or by_plan:
         held = require_lease(on.window, on.by, on.lease, now)
     course.progress.require_tick(on.position, item, now)
-    ticked = RunItem.objects.filter(pk=item, done_at__isnull=True).update(
-        done_at=now,
-        done_by=on.by,
-        lease=held.number if held else None,
-        proof=proof.strip()[:LONGEST_PROOF],
-        by_api=by_api,
-    )
-    if ticked != 1:
+    done: dict[str, object] = {
+        "done_at": now,
+        "done_by": on.by,
+        "lease": held.number if held else None,
+        "proof": proof.strip()[:LONGEST_PROOF],
+        "by_api": by_api,
+    }
+    if RunItem.objects.filter(pk=item, done_at__isnull=True).update(**done) != 1:
         raise OutOfDate("That was done already; the page shows by whom and when.")
+    for name, value in done.items():  # nobody else writes while this holds the window
+        setattr(stored, name, value)
     if kind is not ItemKind.VERIFY:  # testers of one step do not stand in each other's way
         change_step(row)
     _note_in_production(kind, course, on.position)
-    course = course_of(on.window, now)
-    stored = course.items[item]
+    course = course.once_more()
     _record_tick(course, on, stored, by_plan=by_plan)
     _end_if_done(course, on)
     return stored

@@ -1,12 +1,11 @@
 """What a window that is deployed looks like now: read once, for services, pages and programs."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
 from django.conf import settings
-from django.db.models import Prefetch
 
 from scheduler.actors import relations_to
 from scheduler.domain.backports import Mark, Urgency
@@ -147,6 +146,10 @@ class Course:
         """Who said that they are there, by backport."""
         return _here(self.window, self.members)
 
+    def once_more(self) -> "Course":
+        """Return what follows from these rows, which somebody has changed since."""
+        return replace(self)
+
     @property
     def clock(self) -> datetime:
         """The time in the window: a replay begins at its start, whenever that is."""
@@ -252,8 +255,9 @@ def course_of(window: Window, at: datetime) -> Course:
         window: which.
         at: the clock of the database, UTC.
     """
-    runs = Run.objects.filter(window=window).select_related("plan", "begun_by", "closed_by")
-    run = runs.defer("plan__document").first()
+    # Wide rows are what this costs: no columns of people that nobody shows, and sorted here.
+    runs = Run.objects.filter(window=window).select_related("plan").defer("plan__document")
+    run = next(iter(runs), None)
     plan = run.plan if run else newest_plan(window)
     rows, items = _rows(run)
     leases = Lease.objects.filter(window=window, ended_at__isnull=True)
@@ -261,7 +265,7 @@ def course_of(window: Window, at: datetime) -> Course:
         window=window,
         plan=plan,
         run=run,
-        lease=leases.select_related("holder", "offered_to").first(),
+        lease=next(iter(leases.select_related("holder", "offered_to").order_by()), None),
         rows=rows,
         stored=items,
         members=_members(plan),
@@ -292,19 +296,23 @@ def _members(plan: Plan | None) -> dict[int, tuple[Backport, ...]]:
         "step", "backport__change", "backport__requester", "backport__edited_by"
     )
     found: dict[int, list[Backport]] = {}
-    for row in rows.defer("backport__change__diff").order_by("backport__change__number"):
+    for row in rows.defer("backport__change__diff").order_by():
         found.setdefault(row.step.position, []).append(row.backport)
-    return {position: tuple(backports) for position, backports in found.items()}
+    return {
+        position: tuple(sorted(backports, key=lambda one: one.change.number))
+        for position, backports in found.items()
+    }
 
 
 def _rows(run: Run | None) -> tuple[dict[int, RunStep], dict[int, RunItem]]:
     if run is None:
         return {}, {}
-    in_order = RunItem.objects.select_related("done_by").order_by("place")
-    steps = RunStep.objects.filter(run=run).select_related("vouched_by")
-    rows = list(steps.prefetch_related(Prefetch("items", in_order)).order_by("position"))
-    items = {item.pk: item for row in rows for item in row.items.all()}
-    return {row.position: row for row in rows}, items
+    steps = RunStep.objects.filter(run=run).prefetch_related("vouched_by").order_by()
+    rows = sorted(steps, key=lambda row: row.position)
+    at = {row.pk: row.position for row in rows}
+    items = RunItem.objects.filter(step__run=run).select_related("done_by").order_by()
+    in_order = sorted(items, key=lambda item: (at[item.step_id], item.place))
+    return {row.position: row for row in rows}, {item.pk: item for item in in_order}
 
 
 def state_of_item(item: RunItem) -> ItemState:
