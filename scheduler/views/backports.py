@@ -15,13 +15,17 @@ from scheduler.adapters.plan_document import parse, render
 from scheduler.domain import backports as domain
 from scheduler.domain.changes import Change as Known
 from scheduler.domain.changes import ChangeStatus
+from scheduler.domain.checklist.run import Phase
 from scheduler.domain.dependencies import Dependencies
 from scheduler.domain.lifecycle import TRANSITIONS, Action, Status
 from scheduler.domain.permissions import Act, Actor, Relation, may
 from scheduler.domain.statements import StatementKind
 from scheduler.models import Backport, Change, Override, Plan, Window
 from scheduler.queries import OPEN_STATUSES, names_trusted_with, newest_plan, planned_now
+from scheduler.services.clock import database_now
 from scheduler.services.moving import ENDED_WITHOUT, next_window_with_room
+from scheduler.services.runs import course_of
+from scheduler.views.course_cards import Board, ChoiceCard
 from scheduler.views.history import history_of
 from scheduler.views.http import PageRequest, Refusal, page
 from scheduler.views.pictures import Link, Picture, picture_of
@@ -87,6 +91,7 @@ def show(
         and backport.status != Status.DEPLOYING.value
         and may(actor, Act.WITHDRAW, relations),
         "is_requester": Relation.REQUESTER in relations,
+        "falling": _falling(backport),
         "sibling": _sibling(backport) if backport.requester == request.user else None,
         "may_book_again": status in BOOKED_AGAIN and may(actor, Act.BOOK),
         "again_in": _again_in(backport, actor, now),
@@ -97,6 +102,23 @@ def show(
         **review_parts(request, backport, actor, entry.objections, events),
     }
     return page(request, PAGE, context, partial="backport", refusal=refusal)
+
+
+def _falling(backport: Backport) -> ChoiceCard | None:
+    """Return what falls if a backport leaves a window that is being deployed; None if nothing can.
+
+    Nothing falls before its window has begun: what needs it leaves the queue, and may come back.
+    """
+    if not (backport.is_open and backport.window.is_locked):
+        return None
+    course = course_of(backport.window, database_now())
+    if course.run is None or course.is_closed:
+        return None
+    for position, members in course.members.items():
+        if any(one.pk == backport.pk for one in members):
+            card = Board(course).step(position)
+            return card.missed if card.state.phase is Phase.WAITING else None
+    return None
 
 
 def _again_in(backport: Backport, actor: Actor, now: datetime) -> Window | None:

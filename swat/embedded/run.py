@@ -176,7 +176,7 @@ def start_events(supervisor: Supervisor, port: int) -> str:
         [
             *(sys.executable, "-m", "uvicorn", "swat.asgi:application"),
             *("--host", HOST, "--port", str(port), "--lifespan", "off"),
-            *("--timeout-graceful-shutdown", "5"),  # a stream does not end by itself
+            *("--timeout-graceful-shutdown", "1"),  # a stream does not end by itself
         ],
         stop_seconds=10,
         ends=True,  # the product lives on without it

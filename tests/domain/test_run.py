@@ -179,8 +179,12 @@ def test_a_failure_is_said_of_what_is_under_way_or_live() -> None:
         Run((A, B)).require_failure(1)
     with pytest.raises(OutOfDate, match="said already"):
         Run((failed(A, ItemKind.MERGE), B)).require_failure(1)
-    with pytest.raises(Refused, match="Step 2 is under way"):
+    with pytest.raises(
+        Refused, match=r"Step 2 is under way: finish it first, or say that it failed"
+    ):
         Run((done(A), going(B))).require_failure(1)
+    with pytest.raises(Refused, match=r"Step 2 is failed: finish it first\."):
+        Run((done(A), failed(B, ItemKind.MERGE))).require_failure(1)
     with pytest.raises(Refused, match="Nothing of it is live"):
         Run((replace(A, phase=Phase.ENDED, outcome=Outcome.MISSED),)).require_failure(1)
 

@@ -136,6 +136,27 @@ def test_before_confirming_the_screen_shows_what_falls_and_what_stays(
     assert "scap backport --revert 1</code>" in dev.text
 
 
+def test_before_it_leaves_its_page_says_what_falls_with_it(drive: Drive, as_: As) -> None:
+    backports = {one.change.number: one for one in Backport.objects.select_related("change")}
+
+    def told(name: str, number: int) -> str:
+        text = as_(name).get(f"/backports/{backports[number].pk}").content.decode()
+        return " ".join(text.split())
+
+    falls = "once it leaves, it is missed, and with it what needs it: <strong>2</strong>."
+    assert falls in told("ada", 1)
+    assert falls in told("dev", 1)
+    assert "3 goes on in the same order." in told("ada", 1)
+    assert "once it leaves, it is missed. 1, 3 go on in the same order." in told("ada", 2)
+    drive.start(1)
+    assert "once it leaves" not in told("ada", 1)
+
+
+def test_nothing_falls_in_a_window_that_has_not_begun(begun: Window, as_: As) -> None:
+    backport = Backport.objects.get(change__number=1)
+    assert "once it leaves" not in as_("ada").get(f"/backports/{backport.pk}").content.decode()
+
+
 def test_a_start_asks_gerrit_first(drive: Drive, page: Page, system: DemoGerrit) -> None:
     dev = page("dev")
     refused = dev.send("/1/start")  # its commit is another one there

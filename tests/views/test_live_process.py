@@ -24,7 +24,7 @@ pytestmark = [
 
 GOAL = 1.0  # seconds from the driver's click to a watcher's screen
 LET_GO = 15.0  # seconds in which whoever may not any more is let go
-STOPS = 8.0  # seconds: it waits for five that streams end by themselves
+STOPS = 4.0  # seconds: it waits for one that streams end by themselves
 CLOSE_AN_ACCOUNT = "UPDATE scheduler_user SET is_active = 0 WHERE username = 'watcher3'"
 
 

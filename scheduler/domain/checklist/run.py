@@ -375,9 +375,9 @@ class Run:
         if state.phase is Phase.WAITING:
             raise Refused(f"Step {position} has not started.")
         if self.current is not None and self.current is not state:
-            raise Refused(
-                f"Step {self.current.position} is {_said(self.current)}: finish it first."
-            )
+            what = f"Step {self.current.position} is {_said(self.current)}: finish it first"
+            is_going = self.current.phase is Phase.GOING
+            raise Refused(f"{what}, or say that it failed." if is_going else f"{what}.")
         if state.phase is Phase.ENDED and not (state.is_live or state.is_merged):
             raise Refused(f"Step {position} is over: {_said(state)}. Nothing of it is live.")
         return state
