@@ -135,6 +135,11 @@ urlpatterns = [
     path("windows/<int:pk>/deploy/take", deploy_acts.take, name="deploy-take"),
     path("windows/<int:pk>/deploy/offer", deploy_acts.offer, name="deploy-offer"),
     path("windows/<int:pk>/deploy/accept", deploy_acts.accept, name="deploy-accept"),
+    path(
+        "windows/<int:pk>/deploy/withdraw-offer",
+        deploy_acts.withdraw_offer,
+        name="deploy-withdraw-offer",
+    ),
     path("windows/<int:pk>/deploy/give-back", deploy_acts.give_back, name="deploy-give-back"),
     path("windows/<int:pk>/deploy/keep", deploy_acts.keep, name="deploy-keep"),
     path("windows/<int:pk>/deploy/begin", deploy_acts.begin, name="deploy-begin"),

@@ -157,6 +157,7 @@ CIRCLES: Mapping[str, tuple[Circle, ...]] = {
     "backport.check-in": (),
     "lease.take": (Circle.FORMER_DRIVER,),
     "lease.offer": (Circle.OFFERED,),
+    "lease.withdraw": (Circle.OFFERED,),
     "lease.accept": (),
     "lease.give-back": (Circle.DEPLOYERS,),
     "window.begin": (Circle.QUEUE_REQUESTERS,),

@@ -278,6 +278,10 @@ def _offer(payload: Payload) -> str:
     return f"hands the wheel of this window to {_text(payload, 'to') or 'somebody'}"
 
 
+def _withdraw_wheel(payload: Payload) -> str:
+    return f"drives on: the wheel is not handed to {_text(payload, 'to') or 'anybody'} any more"
+
+
 def _accept(payload: Payload) -> str:
     return f"accepted the wheel from {_text(payload, 'from') or 'somebody'}"
 
@@ -431,6 +435,7 @@ _WORDED: Mapping[str, Callable[[Payload], str]] = {
     "backport.check-in": lambda _payload: "is there to test this backport",
     "lease.take": _take,
     "lease.offer": _offer,
+    "lease.withdraw": _withdraw_wheel,
     "lease.accept": _accept,
     "lease.give-back": lambda _payload: "gave the wheel back: nobody drives this window",
     "window.begin": _begin,

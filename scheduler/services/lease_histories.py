@@ -12,8 +12,9 @@ from scheduler.models import Event, Lease, RunItem, User, Window
 from scheduler.services.histories import Told, in_parts, told_by
 
 TAKE, ACCEPT, OFFER, GIVE_BACK = "lease.take", "lease.accept", "lease.offer", "lease.give-back"
+WITHDRAW = "lease.withdraw"
 CLOSE, TICK = "window.close", "step.tick"
-_OF_LEASES = (TAKE, ACCEPT, OFFER, GIVE_BACK, CLOSE)
+_OF_LEASES = (TAKE, ACCEPT, OFFER, WITHDRAW, GIVE_BACK, CLOSE)
 # What only who drives does, under the number that the event carries; the last ones carry none.
 _BY_NUMBER = ("window.begin", "window.extend", "backport.start", "step.choose")
 _BY_DRIVER = (CLOSE, "step.unverified")
@@ -63,6 +64,8 @@ class _Log:
             self._begin(told, window)
         elif told.kind == OFFER:
             self._offer(told, window)
+        elif told.kind == WITHDRAW:
+            self._withdraw(told, window)
         elif told.kind == GIVE_BACK:
             self._require_driver(told, window)
             self._end(told, window)
@@ -95,6 +98,14 @@ class _Log:
         held = self.in_force(window)
         if held is not None:
             held.offered_to, held.offer_note = told.text("to"), told.text("reason", 500)
+
+    def _withdraw(self, told: Told, window: int) -> None:
+        self._require_driver(told, window)
+        held = self.in_force(window)
+        if held is None or held.offered_to != told.text("to"):
+            self.impossible.append(f"{told} cannot be: the wheel was handed to nobody like that.")
+        if held is not None:
+            held.offered_to = held.offer_note = ""
 
     def _end(self, told: Told, window: int) -> None:
         held = self.in_force(window)

@@ -115,6 +115,32 @@ def offer_wheel(*, window: Window, by: User, lease: int, to: User, note: str) ->
 
 
 @transaction.atomic
+def withdraw_offer(*, window: Window, by: User, lease: int) -> Lease:
+    """Drive a window on that was handed to another, who had not accepted it. One event is logged.
+
+    Raises:
+        NotPermitted: they do not deploy.
+        OutOfDate: somebody else drives it by now, or it is handed to nobody.
+    """
+    take_turn(window)
+    now = database_now()
+    held = require_lease(window, by, lease, now)
+    if held.offered_to is None:
+        raise OutOfDate("The wheel is handed to nobody: you drive this window.")
+    to = held.offered_to.username
+    Lease.objects.filter(pk=held.pk).update(offered_to=None, offer_note="")
+    record(
+        kind="lease.withdraw",
+        actor=by,
+        window=window,
+        payload={"to": to, "number": held.number},
+        at=now,
+    )
+    held.refresh_from_db()
+    return held
+
+
+@transaction.atomic
 def accept_wheel(*, window: Window, by: User, lease: int) -> Lease:
     """Accept a window that was handed over. One event is logged.
 

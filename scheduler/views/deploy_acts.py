@@ -102,6 +102,12 @@ def offer(request: PageRequest, window: Window, form: Form) -> object:
     )
 
 
+@_deed(LeaseForm, "You drive on; nobody else can accept the wheel.")
+def withdraw_offer(request: PageRequest, window: Window, form: Form) -> object:
+    """Hand the wheel to nobody after all."""
+    return leases.withdraw_offer(window=window, by=request.user, lease=form.cleaned_data["lease"])
+
+
 @_deed(LeaseForm, "You drive this window.")
 def accept(request: PageRequest, window: Window, form: Form) -> object:
     """Accept the wheel."""

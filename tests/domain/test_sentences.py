@@ -91,6 +91,7 @@ def test_it_is_a_sentence_with_any_payload(kind: str, payload: dict[str, object]
         ("backport.miss", "noted that this backport was missed: Every page is a 500."),
         ("lease.take", "took over the wheel from ada"),
         ("lease.offer", "hands the wheel of this window to rae"),
+        ("lease.withdraw", "drives on: the wheel is not handed to rae any more"),
         ("lease.accept", "accepted the wheel from ada"),
         ("window.begin", "began this window: 1, 2 and 3 will go"),
         ("window.close", "closed this window: 2 deployed, 1 reverted"),

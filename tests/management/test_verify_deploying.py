@@ -309,6 +309,7 @@ FORGED: list[tuple[str, str, Mapping[str, object], str]] = [
     ("step.vouch", "rae", {"step": 4}, "step 4 waited for nobody"),
     ("window.close", "rel", {"steps": []}, "step 3 has no outcome"),
     ("lease.accept", "dev", {"number": 3}, "the wheel of window {} was not offered to dev"),
+    ("lease.withdraw", "rel", {"to": "dev", "number": 2}, "was handed to nobody like that"),
     ("lease.give-back", "dev", {"number": 1}, "dev did not drive window {}"),
 ]
 

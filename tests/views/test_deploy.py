@@ -23,6 +23,7 @@ from swat.embedded.gerrit import DemoGerrit
 from swat.embedded.gerrit_changes import DemoChange
 from tests.driving import Drive, lock
 from tests.factories import CONFIG, approve, fetched, make_backport, make_window
+from tests.services.checks import wrongs
 from tests.views.pages_of_deploy import DeployPage
 
 As = Callable[[str], Client]
@@ -252,6 +253,7 @@ def test_a_stranger_does_not_drive_somebody_elses_window(
     choices = {"choice": "leave", "why": "time", "left": "2,3"}
     for address in (
         "offer",
+        "withdraw-offer",
         "give-back",
         "begin",
         "extend",
@@ -324,6 +326,23 @@ def test_the_wheel_is_handed_over_with_what_has_to_be_known(drive: Drive, page: 
     assert Lease.objects.get(ended_at__isnull=True).number == 2
     assert page("rel").items()
     assert not page("dev").items()
+
+
+def test_an_offer_is_withdrawn_before_it_is_accepted(drive: Drive, page: Page) -> None:
+    dev = page("dev")
+    assert not dev.offers("/withdraw-offer")
+    assert dev.send("/offer", to="rel", note="CI of 1 runs.").status_code == 302
+    assert page("rel").offers("/accept")
+    assert page("dev").send("/withdraw-offer").status_code == 302
+    again = {"key": str(uuid4()), "lease": drive.lease}
+    refused = dev.client.post(f"{dev.address}/withdraw-offer", again)
+    assert refused.status_code == 409
+    assert "handed to nobody: you drive" in refused.content.decode()
+    rel = page("rel")
+    refused = rel.client.post(f"{rel.address}/accept", {**again, "key": str(uuid4())})
+    assert refused.status_code == 409
+    assert "not offered to you any more" in refused.content.decode()
+    assert wrongs() == []
 
 
 def test_a_driver_who_is_there_is_heard_of(drive: Drive, page: Page) -> None:

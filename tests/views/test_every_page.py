@@ -95,6 +95,7 @@ FORMS = (
     "/windows/{window}/deploy/take",
     "/windows/{window}/deploy/offer",
     "/windows/{window}/deploy/accept",
+    "/windows/{window}/deploy/withdraw-offer",
     "/windows/{window}/deploy/give-back",
     "/windows/{window}/deploy/keep",
     "/windows/{window}/deploy/begin",

@@ -77,10 +77,16 @@ def queues(draw: st.DrawFn) -> Queue:
     order = draw(st.permutations(range(1, count + 1)))
     asked = {}
     for place, number in enumerate(order):
-        few = st.lists(st.sampled_from(order[:place] or [0]), max_size=MOST_NEEDED, unique=True)
+        most = min(place, MOST_NEEDED)
+        few = st.lists(
+            st.sampled_from(order[:place] or [0]),
+            min_size=draw(st.integers(0, most)),
+            max_size=most,
+            unique=True,
+        )
         asked[number] = Asked(
             number,
-            needs=tuple(draw(few)) if place else (),
+            needs=tuple(draw(few)),
             steps=draw(st.sampled_from([("", ""), ("", ""), ("Warm it.", ""), ("", "Purge it.")])),
             by_plan=draw(st.integers(0, 4)) == 4,
             is_beta=draw(st.integers(0, 7)) == 7,

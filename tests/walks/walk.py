@@ -69,6 +69,7 @@ from tests.walks.queues import Queue, book, queues
 from tests.walks.sending import Deed, End, Server, Tally
 
 STEPS = 40  # rules of one walk
+LONGEST_STEP = 15  # clicks that deploy any step, or are refused
 LONGEST_END = 120  # clicks that bring any hour to its end
 PAGES = 6  # that are open since earlier
 MOST_PASSING = 50  # minutes of the hour: it is not over
@@ -147,9 +148,9 @@ class Walk(RuleBasedStateMachine):
         self.all_of_it = transaction.atomic()
         self.all_of_it.__enter__()
 
-    @initialize(queue=queues(), clicks=st.sampled_from([0, 1, 2, 3, 5, 8, 11, 14, 18, 22]))
-    def lock(self, queue: Queue, clicks: int) -> None:
-        """Lock a queue; most often Dev has begun the window, and done some of it."""
+    @initialize(queue=queues(), clicks=st.integers(0, 5), steps=st.integers(0, 2))
+    def lock(self, queue: Queue, clicks: int, steps: int) -> None:
+        """Lock a queue; most often Dev has begun the window, and deployed some of it."""
         self.tally.walks += 1
         self.queue = queue
         self.window, self.backports = book(queue, self.people)
@@ -158,6 +159,8 @@ class Walk(RuleBasedStateMachine):
         self.gerrit = FakeReviewSystem(one.told() for one in queue.asked.values())
         self.before = look(self.window)
         self.is_locked = True
+        for _ in range(steps):
+            self.deploy_a_step()
         for _ in range(clicks):
             self.go_on()
 
@@ -285,31 +288,34 @@ class Walk(RuleBasedStateMachine):
         for _ in range(times):
             self.go_on()
 
-    @rule(times=st.integers(4, 9))
-    def carry_on_for_long(self, times: int) -> None:
-        """Do what the page says until about a step is done."""
-        for _ in range(times):
-            self.go_on()
+    @rule()
+    def deploy_a_step(self) -> None:
+        """Do what the page says until a step is over, or something is refused."""
+        for _ in range(LONGEST_STEP):
+            was_under_way = self.page().state.current is not None
+            is_done = self.go_on()
+            if not is_done or (was_under_way and self.page().state.current is None):
+                return
 
     @rule(click=clicks("dev"))
     def one_click(self, click: Click) -> None:
         """Do what a page says, perhaps one that is out of date, on a server that may die."""
         self.go_on(click)
 
-    def go_on(self, click: Click = Click("dev")) -> None:
-        """Do what the page says, as who has to, but for choosing and closing."""
+    def go_on(self, click: Click = Click("dev")) -> bool:
+        """Do what the page says but for choosing and closing; return whether that was done."""
         page = self.page(click.ago)
         by, state = page.hour.driver, page.state.current
         if page.is_closed:
-            return
+            return False
         if not by:
-            self._take("dev", end=click.end)
-        elif page.run is None:
-            self._begin(page, by, click.end)
-        elif state is not None and state.turn:
-            self._tick(page, state, click)
-        elif state is None and page.state.next_step is not None:
-            self._start(page, page.state.next_step.position, by, click.end)
+            return self._take("dev", end=click.end)
+        if page.run is None:
+            return self._begin(page, by, click.end)
+        if state is not None:
+            return bool(state.turn) and self._tick(page, state, click)
+        upcoming = page.state.next_step
+        return upcoming is not None and self._start(page, upcoming.position, by, click.end)
 
     def _begin(self, page: Course, by: str, end: End) -> bool:
         person, lease = self.people[by], lease_on(page, by)
@@ -334,14 +340,17 @@ class Walk(RuleBasedStateMachine):
 
     @rule(click=clicks(*ANYBODY))
     def start_any(self, click: Click) -> None:
-        """Start any step, or begin: what no page offers."""
+        """Start any step, or begin: what no page offers; most often when nothing is under way."""
+        if self.page().state.current is not None and click.pick % 3:
+            self.deploy_a_step()
         page = self.page(click.ago)
         by = click.who(page.hour.driver)
         if page.run is None:
             self._begin(page, by, click.end)
         else:
-            waiting = [s for s in page.state.steps if s.phase is Phase.WAITING]
-            state = one_of(waiting if waiting and click.pick % 4 else page.state.steps, click.pick)
+            last_first = page.state.steps[::-1]
+            waiting = [s for s in last_first if s.phase is Phase.WAITING]
+            state = one_of(waiting if waiting and click.pick % 4 else last_first, click.pick // 2)
             self._start(page, state.position, by, click.end)
 
     @rule(click=clicks(*ANYBODY), pick=st.integers(0, 59))
