@@ -6,21 +6,25 @@ from concurrent.futures import ThreadPoolExecutor
 
 from django.db import connections
 
-PATIENCE = 60  # seconds a story may take, on a machine with other work
+PATIENCE = 50  # seconds a story may take, on a machine with other work
 
 
-def run(story: Coroutine[None, None, None], patience: float = PATIENCE) -> None:
-    """Run a story to its end, and what goes on after it: tables may be emptied then.
+def run(story: Coroutine[None, None, None], *, to_the_end: bool = False) -> None:
+    """Run a story.
+
+    Args:
+        story: what happens.
+        to_the_end: whether what it began goes on until it ends by itself; else it is cancelled.
 
     Raises:
-        TimeoutError: it took longer.
+        TimeoutError: it took longer than anybody waits.
     """
 
     async def in_time() -> None:
         mine = asyncio.all_tasks()
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(PATIENCE):
             await story
-            while asyncio.all_tasks() - mine:
+            while to_the_end and asyncio.all_tasks() - mine:
                 await asyncio.sleep(0.01)
 
     def in_a_thread() -> None:

@@ -145,7 +145,7 @@ def asked(path: str, session: str = "", **differing: str) -> Browser:
         await browser.open()
         await browser.leave()
 
-    run(story())
+    run(story(), to_the_end=True)
     return browser
 
 
@@ -171,7 +171,7 @@ def test_who_watches_is_sent_the_board_and_then_what_happened(drive: Drive, sam:
         assert 'class="is-turn"' in await browser.board()
         await browser.leave()
 
-    run(story())
+    run(story(), to_the_end=True)
 
 
 @pytest.mark.both_databases
@@ -189,7 +189,7 @@ def test_the_last_one_sees_the_window_closed_and_the_stream_end(drive: Drive, sa
         assert await browser.part() == b""
         await browser.leave()
 
-    run(story())
+    run(story(), to_the_end=True)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -208,7 +208,7 @@ def test_a_sixth_page_of_one_person_is_refused(drive: Drive, sam: User) -> None:
         assert again.status == 200
         await again.leave()
 
-    run(story())
+    run(story(), to_the_end=True)
 
 
 @pytest.mark.django_db(transaction=True)
