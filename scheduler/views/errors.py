@@ -99,17 +99,23 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer what broke on our side; where it was the database, that nothing was saved.
+    """Answer what broke on our side; where it was the database, that it does not answer.
 
-    The pages need neither database nor session. Whoever catches the exception calls this.
+    Nobody knows then whether a form was saved: the database may have gone while the answer was
+    read. The pages need neither database nor session. Whoever catches the exception calls this.
     """
     if not isinstance(sys.exception(), OperationalError | InterfaceError):
         return defaults.server_error(request)
+    is_form = request.method not in {"GET", "HEAD"}
     if request.path.startswith(API):
-        said = "Not saved: the database does not answer. Send it again in a moment."
+        said = "The database does not answer. Ask again in a moment."
+        if is_form:
+            said = (
+                "It may not have been saved: the database does not answer. Send it again in a "
+                "moment, with the same key."
+            )
         answer: HttpResponse = JsonResponse({"error": said}, status=NO_DATABASE)
     else:
-        is_form = request.method not in {"GET", "HEAD"}
         page = render_to_string("503.html", {"is_form": is_form})
         answer = HttpResponse(page, status=NO_DATABASE)
     answer["Retry-After"] = str(SOON)
