@@ -12,6 +12,7 @@ from django.db import connection
 
 FOLDER = "SWAT_FAULTS"  # names the folder, in the environment, in which points are armed
 POLL = 0.02  # seconds
+_REACHED = "-reached"
 
 _Execute = Callable[..., Any]
 
@@ -47,15 +48,47 @@ def wait_at(point: str) -> None:
         time.sleep(POLL)
 
 
+def hold_at(point: str) -> None:
+    """Say that we are at a point, and wait there while it is armed."""
+    (Path(os.environ[FOLDER]) / f"{point}{_REACHED}").touch()
+    wait_at(point)
+
+
+def is_held(folder: Path, point: str) -> bool:
+    """Return whether somebody has come to a point, and said so; it is forgotten then."""
+    try:
+        (folder / f"{point}{_REACHED}").unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
 @contextmanager
-def dying_after(begins: str) -> Iterator[None]:
-    """Die once a statement that begins so was executed: its transaction is not committed yet."""
+def once_written(begins: str, act: Callable[[], None]) -> Iterator[None]:
+    """Act once a statement that begins so was executed: its transaction is not committed yet."""
 
     def execute(run: _Execute, sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: ANN401
         result = run(sql, params, many, context)
         if sql.startswith(begins):
-            die()
+            act()
         return result
+
+    with connection.execute_wrapper(execute):
+        yield
+
+
+@contextmanager
+def once_committed(begins: str, act: Callable[[], None]) -> Iterator[None]:
+    """Act before the first statement after the transaction of one that begins so."""
+    is_written = False
+
+    def execute(run: _Execute, sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: ANN401
+        nonlocal is_written
+        if is_written and not connection.in_atomic_block:
+            is_written = False
+            act()
+        is_written = is_written or sql.startswith(begins)
+        return run(sql, params, many, context)
 
     with connection.execute_wrapper(execute):
         yield

@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,12 +107,20 @@ class Site:
 
     def start_events(self) -> Program:
         """Start the events process as `make run` does; a web server that starts later names it."""
+        events = self.begin_events()
+        self.wait(self.has_events, "the events process answers")
+        return events
+
+    def begin_events(self) -> Program:
+        """Begin to start the events process."""
         told = self.supervisor.environment
         told["PUBLIC_URL"] = self.url  # whose pages may listen
         told["EVENTS_URL"] = run.start_events(self.supervisor, self.events_port)
-        address = f"http://{HOST}:{self.events_port}/"
-        self.wait(lambda: run.is_healthy(address), "the events process answers")
         return self.program("events")
+
+    def has_events(self) -> bool:
+        """Tell whether the events process answers."""
+        return run.is_healthy(f"http://{HOST}:{self.events_port}/")
 
     def start_valkey(self) -> Program:
         """Start an empty Valkey, at the same address each time."""
@@ -169,6 +177,12 @@ class Site:
         os.kill(program.process.pid, signal.SIGKILL)
         assert self.supervisor.wait_for_end(program) == -signal.SIGKILL
 
+    def kill_children(self, name: str) -> None:
+        """Kill what a program has forked, and not the program itself."""
+        for child in children_of(self.program(name).process.pid):
+            with suppress(ProcessLookupError):  # it has just died by itself
+                os.kill(child, signal.SIGKILL)
+
     def wait(self, ready: Callable[[], bool], what: str, watched: Program | None = None) -> float:
         """Look until something is so, for a long time; return how many seconds it took.
 
@@ -192,6 +206,10 @@ class Site:
     def disarm(self, point: str) -> None:
         """Have nobody die or wait at a point any more."""
         (self.folder / point).unlink()
+
+    def await_held(self, point: str) -> None:
+        """Wait until a request waits at a point that was armed."""
+        self.wait(lambda: kills.is_held(self.folder, point), f"a request waits at {point}")
 
     def is_armed(self, point: str) -> bool:
         """Tell whether somebody still has to die at a point."""
@@ -284,9 +302,13 @@ class Site:
             )
         )
 
-    def let_claims_run_out(self) -> None:
-        """Be three minutes later, for whoever died with a mail in hand."""
-        self.rows("UPDATE scheduler_notification SET claimed_until = NULL")
+    def let_claims_run_out(self) -> int:
+        """Be three minutes later, for whoever died with a mail in hand; return how many were."""
+        claims = self.rows(
+            "UPDATE scheduler_notification SET claimed_until = NULL"
+            " WHERE claimed_until IS NOT NULL RETURNING id"
+        )
+        return len(claims)
 
     def verify(self) -> None:
         """Have the product verify its record: `ProgramFailed` tells what is wrong."""

@@ -2,7 +2,7 @@
 
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 from uuid import uuid4
@@ -19,14 +19,21 @@ _BACKPORT = re.compile(r"/backports/(\d+)\Z")
 
 @dataclass(frozen=True)
 class Sending:
-    """A form filled in and ready: sent twice, it is the same request with the same key."""
+    """A form filled in and ready: sent twice, it is the same request with the same key.
+
+    Attributes:
+        address: where it leads to.
+        data: what is sent.
+        by_htmx: whether a page's script sends it, which is answered with a part of the page.
+    """
 
     address: str
     data: dict[str, list[str]]
+    by_htmx: bool = False
 
     def with_new_key(self) -> "Sending":
         """Return the same as another request, as a form without keys would be."""
-        return Sending(self.address, {**self.data, "key": [str(uuid4())]})
+        return replace(self, data={**self.data, "key": [str(uuid4())]})
 
 
 class Visitor:
@@ -90,6 +97,7 @@ class Visitor:
             httpx.TransportError: no answer came.
         """
         headers = {"X-Fault": fault} if fault else {}
+        headers |= {"HX-Request": "true"} if sending.by_htmx else {}
         return self.http.post(sending.address, data=sending.data, headers=headers)
 
     def send_until_answered(self, sending: Sending) -> tuple[httpx.Response, int]:
