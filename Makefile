@@ -31,7 +31,7 @@ run: .venv/.runtime  ## Start everything on this machine with demo data; Ctrl-C 
 test: .venv/.dev  ## Run all tests on PostgreSQL, Valkey and Chromium (ARGS="-k word" goes to pytest)
 	@exec $(BIN)/python -m swat.embedded.test $(ARGS)
 
-faults: .venv/.dev  ## Kill web, worker, beat and Redis, and type sixty hostile strings into every field
+faults: .venv/.dev  ## Kill every process, PostgreSQL and Redis, and type sixty hostile strings into every field
 	@exec $(BIN)/python -m swat.embedded.test tests/faults tests/views/test_hostile_text.py
 
 check: .venv/.dev  ## Format, lint, types, layers, templates, migrations and deployment settings
