@@ -42,6 +42,7 @@ class Drive:
     by: User
     lease: int = 0
     testers: dict[int, User] = field(default_factory=dict)
+    shown: Course | None = None  # how far it was, as who ticked last was shown
 
     @property
     def course(self) -> Course:
@@ -81,7 +82,8 @@ class Drive:
         by = self.by
         if kind is ItemKind.VERIFY and not self.course.answers[item.number or 0].by_plan:
             by = self._backport(item.number).requester
-        return tick_item(on=self.on(position, by), item=item.pk, proof=proof)
+        self.shown = tick_item(on=self.on(position, by), item=item.pk, proof=proof)
+        return self.shown.items[item.pk]
 
     def _backport(self, number: int | None) -> Backport:
         members = self.course.members.values()

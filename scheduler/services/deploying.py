@@ -451,7 +451,7 @@ def vouch_for_step(*, on: OnStep, reason: str) -> RunStep:
 
 
 @transaction.atomic
-def tick_item(*, on: OnStep, item: int, proof: str = "", by_api: bool = False) -> RunItem:
+def tick_item(*, on: OnStep, item: int, proof: str = "", by_api: bool = False) -> Course:
     """Note that an item is done. One event is logged, and more where a step is over with it.
 
     Args:
@@ -459,6 +459,9 @@ def tick_item(*, on: OnStep, item: int, proof: str = "", by_api: bool = False) -
         item: its key.
         proof: an address, a line of output, what was seen; shown to everybody.
         by_api: whether a program reports it.
+
+    Returns:
+        How far the window is then, which need not be read again.
 
     Raises:
         NotPermitted: only the tester says what they saw, or not a deployer.
@@ -491,10 +494,10 @@ def tick_item(*, on: OnStep, item: int, proof: str = "", by_api: bool = False) -
     if kind is not ItemKind.VERIFY:  # testers of one step do not stand in each other's way
         change_step(row)
     _note_in_production(kind, course, on.position)
-    course = course.once_more()
+    course = course.once_more(held)
     _record_tick(course, on, stored, by_plan=by_plan)
     _end_if_done(course, on)
-    return stored
+    return course.once_more()
 
 
 def _require_tester(course: Course, item: RunItem, on: OnStep) -> bool:
@@ -545,8 +548,14 @@ def _note_in_production(kind: ItemKind, course: Course, position: int) -> None:
     state = course.progress.at(position)
     if not any(item.kind is ItemKind.SYNC for item in state.items):
         runs = kind is ItemKind.MERGE
-    numbers = [one.change.number for one in course.members[position]]
-    Change.objects.filter(number__in=numbers).update(deployed=runs)
+    _note_deployed(course, position, runs=runs)
+
+
+def _note_deployed(course: Course, position: int, *, runs: bool) -> None:
+    changes = [one.change for one in course.members[position]]
+    Change.objects.filter(number__in=[one.number for one in changes]).update(deployed=runs)
+    for change in changes:
+        change.deployed = runs
 
 
 def _record_tick(course: Course, on: OnStep, item: RunItem, *, by_plan: bool) -> None:
@@ -599,7 +608,7 @@ def end_step(course: Course, row: RunStep, ending: Ending) -> None:
     )
     state = course.progress.at(row.position)
     if state.is_merged and not state.is_live:  # whatever was ticked
-        Change.objects.filter(number__in=state.step.changes).update(deployed=False)
+        _note_deployed(course, row.position, runs=False)
     for backport in course.members[row.position]:
         if backport.window_id == course.window.pk:  # else it was moved to another one
             _end_backport(backport, ending, course.at)

@@ -146,9 +146,13 @@ class Course:
         """Who said that they are there, by backport."""
         return _here(self.window, self.members)
 
-    def once_more(self) -> "Course":
-        """Return what follows from these rows, which somebody has changed since."""
-        return replace(self)
+    def once_more(self, lease: Lease | None = None) -> "Course":
+        """Return what follows from these rows, which somebody has changed since.
+
+        Args:
+            lease: the one in force, where it changed, too.
+        """
+        return replace(self, lease=lease or self.lease)
 
     @property
     def clock(self) -> datetime:

@@ -41,10 +41,23 @@ def window_of(pk: int) -> Window:
 
 
 def show(
-    request: PageRequest, window: Window, *, refusal: Refusal | None = None, done: str = ""
+    request: PageRequest,
+    window: Window,
+    course: Course | None = None,
+    *,
+    refusal: Refusal | None = None,
+    done: str = "",
 ) -> HttpResponse:
-    """Answer with the window as it is now, whole or as the part that htmx swaps in."""
-    course = course_of(window, database_now())
+    """Answer with the window as it is now, whole or as the part that htmx swaps in.
+
+    Args:
+        request: who asks.
+        window: which.
+        course: how far it is, where that was just read.
+        refusal: why nothing was done.
+        done: what was.
+    """
+    course = course or course_of(window, database_now())
     board = Board(course)
     actor = actor_of(request.user)
     mine = Mine(
@@ -80,9 +93,9 @@ def _other_drivers(request: PageRequest, course: Course) -> tuple[str, ...]:
     return tuple(n for n in names_trusted_with(Act.DRIVE) if n != request.user.username)
 
 
-def sight_of(window: Window) -> Sight:
+def sight_of(course: Course) -> Sight:
     """Return a window as everybody sees it, read once: the same as on the page."""
-    board = Board(course_of(window, database_now()))
+    board = Board(course)
     context = _shared(board)
     return Sight(
         board=render_to_string(f"{PAGE}#board", context),

@@ -32,6 +32,7 @@ from scheduler.forms import (
 from scheduler.models import Backport, User, Window
 from scheduler.services import deploying, failing, leases
 from scheduler.services.deploying import OnStep
+from scheduler.services.runs import Course
 from scheduler.views.deploy import show, window_of
 from scheduler.views.http import OUT_OF_DATE, UNUSABLE, PageRequest, Refusal, act, answered_before
 
@@ -63,16 +64,18 @@ def _deed(form_class: type[Form], done: str = "") -> Callable[[Callable[..., obj
 
 def do(request: PageRequest, window: Window, deed: Callable[[], object], done: str) -> HttpResponse:
     """Do something about a window, once for its key, and show how far it is then."""
+    made: list[object] = []
 
     def effect() -> str:
-        deed()
+        made.append(deed())
         return reverse("deploy", args=[window.pk])
 
     result = act(request, effect)
     if isinstance(result, Refusal):
         return show(request, window_of(window.pk), refusal=result)
     if request.htmx:
-        return show(request, window_of(window.pk), done=done)
+        course = made[-1] if made and isinstance(made[-1], Course) else None
+        return show(request, course.window if course else window_of(window.pk), course, done=done)
     if done:
         messages.success(request, done)
     return redirect(result)

@@ -18,6 +18,8 @@ from django.utils.crypto import constant_time_compare
 from django.views.decorators.http import require_GET
 
 from scheduler.models import Event, EventHead, User, Window
+from scheduler.services.clock import database_now
+from scheduler.services.runs import course_of
 from scheduler.views.deploy import sight_of
 from scheduler.views.errors import MISSING, NOT_SIGNED_IN, TOO_MANY
 from scheduler.views.watching import ABOUT_ALL, News, NoRoom, Sight, TooManyStreams, Watching
@@ -197,4 +199,5 @@ def _newest() -> int:
 
 
 def _sight_at(window: int) -> Sight:
-    return sight_of(Window.objects.select_related("locked_by").get(pk=window))
+    row = Window.objects.select_related("locked_by").get(pk=window)
+    return sight_of(course_of(row, database_now()))

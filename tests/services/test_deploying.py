@@ -217,7 +217,7 @@ def test_a_named_tester_verifies_and_fails_it_too(
     drive.start(1)
     drive.until(1, ItemKind.VERIFY)
     item = RunItem.objects.get(kind="verify")
-    assert tick_item(on=drive.on(1, sam), item=item.pk).done_by == sam
+    assert tick_item(on=drive.on(1, sam), item=item.pk).items[item.pk].done_by == sam
 
 
 def test_what_is_not_there_cannot_be_begun(begun: Window, dev: User, ada: User, rae: User) -> None:

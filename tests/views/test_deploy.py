@@ -2,23 +2,26 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from scheduler.actors import grant_roles
-from scheduler.domain.checklist.run import Choice
+from scheduler.domain.checklist.run import Choice, Outcome
 from scheduler.domain.checklist.steps import ItemKind
 from scheduler.domain.permissions import Role
 from scheduler.models import Backport, Event, Lease, RunItem, RunStep, User, Window
 from scheduler.services.leases import take_wheel
 from scheduler.services.windows import unlock_window
+from scheduler.views.deploy import sight_of
 from swat.embedded.gerrit import DemoGerrit
 from swat.embedded.gerrit_changes import DemoChange
 from tests.driving import Drive, lock
@@ -215,6 +218,28 @@ def test_htmx_is_answered_with_the_part_that_changes(drive: Drive, page: Page) -
 
 
 # The two bypasses that were measured at a peer (`reference/peers.md` 0.2 and 0.3).
+
+
+def test_who_ticks_is_shown_what_everybody_sees(drive: Drive) -> None:
+    def is_what_there_is() -> None:
+        assert drive.shown is not None
+        fresh = replace(drive.course, at=drive.shown.at)
+        assert drive.shown.state == fresh.state
+        assert drive.shown.leftovers == fresh.leftovers
+        assert sight_of(drive.shown) == sight_of(fresh)
+
+    drive.start(1)
+    Lease.objects.update(until=F("taken_at") + timedelta(microseconds=1))  # they come back late
+    while turn := drive.course.state.at(1).turn:
+        drive.tick(1, turn[0].kind)
+        is_what_there_is()
+    drive.fail(1)
+    drive.choose(1, Choice.REVERT)
+    while turn := drive.course.state.at(1).turn:
+        drive.tick(1, turn[0].kind)
+        is_what_there_is()
+    assert drive.shown is not None
+    assert drive.shown.state.at(1).outcome is Outcome.REVERTED
 
 
 def test_nothing_is_live_with_open_items_whatever_is_posted(drive: Drive, page: Page) -> None:

@@ -356,7 +356,7 @@ def test_what_is_sent_is_what_stands_on_the_page(
     drive.start(1)
     client.force_login(User.objects.get(username=name))
     page = client.get(f"/windows/{drive.window.pk}/deploy").content.decode()
-    sight = sight_of(drive.window)
+    sight = sight_of(drive.course)
     board = plain(sight.board)
     assert board
     assert board in plain(page)
