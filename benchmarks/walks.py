@@ -1,7 +1,7 @@
 """Walk through a window that is deployed at random, 1,000 times, and print what was done.
 
 `make bench` runs it, half of the walks on PostgreSQL and half on SQLite, at once; `--walks` chooses
-another number. A walk is forty rules of `tests/walks/walk.py`: people click, Gerrit moves, servers
+another number. A walk is forty moves of `tests/walks/walk.py`: people click, Gerrit moves, servers
 die. A violation is a law of `tests/walks/laws.py` or an invariant of `manage.py verify` that does
 not hold after one of them, or an hour that cannot be brought to its end. It is printed with the
 seed of its hundred walks (`SEED`, or counted up from it) and the shortest way to it; any fails.

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from unittest.mock import patch
 
 from django.utils import timezone
 from hypothesis import strategies as st
@@ -11,8 +12,10 @@ from scheduler.adapters.ports import FetchedChange
 from scheduler.domain.backports import Mark
 from scheduler.domain.changes import ChangedFile
 from scheduler.domain.statements import OnlyFirst, StatementKind
-from scheduler.models import Backport, Change, User, Window
+from scheduler.models import Backport, Change, Delivery, Event, User, Window
 from scheduler.queries import newest_plan
+from scheduler.services import backports, reviews
+from scheduler.services.plans import replan_window
 from scheduler.services.statements import answer_question
 from tests.driving import lock
 from tests.factories import approve, fetched, make_backport, make_window
@@ -99,23 +102,32 @@ def queues(draw: st.DrawFn) -> Queue:
 def book(queue: Queue, people: Mapping[str, User]) -> tuple[Window, dict[int, Backport]]:
     """Have a queue booked by Ada, approved by Rae and locked by Dev.
 
+    It is planned when all of it is booked and when it is locked, not after each change. What
+    was told of it until then was handed on.
+
     Returns:
         The window, which began five minutes ago, and its backports by the number of their change.
     """
     start = timezone.now() - timedelta(minutes=5)
     window = make_window(start=start, end=start + timedelta(hours=1))
     booked = {}
-    for number, one in sorted(queue.asked.items()):
-        before, after = one.steps
-        given = {"present": False, "marks": _PLANNED} if one.by_plan else {}
-        booked[number] = make_backport(
-            window, people["ada"], one.told(), steps_before=before, steps_after=after, **given
-        )
+    with patch.object(backports, "replan_window"):
+        for number, one in sorted(queue.asked.items()):
+            before, after = one.steps
+            given = {"present": False, "marks": _PLANNED} if one.by_plan else {}
+            booked[number] = make_backport(
+                window, people["ada"], one.told(), steps_before=before, steps_after=after, **given
+            )
+    replan_window(window=window, now=timezone.now())
     if queue.pair:
         _say_together(window, people["rae"], [booked[number].change for number in queue.pair])
-    for backport in booked.values():
-        approve(backport, people["rae"])
-    return lock(window, people["dev"]), booked
+    with patch.object(reviews, "replan_window"):
+        for backport in booked.values():
+            approve(backport, people["rae"])
+    locked = lock(window, people["dev"])
+    told = Event.objects.all()
+    Delivery.objects.bulk_create(Delivery(event=one, delivered_at=one.at) for one in told)
+    return locked, booked
 
 
 _PLANNED = frozenset({Mark.LOW_RISK, Mark.TEST_PLAN})

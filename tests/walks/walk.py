@@ -5,16 +5,15 @@ Each act is a form that somebody sends: made from what a page showed, perhaps a 
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from django.db import connection, transaction
-from django.db.models import F
 from django.utils import timezone
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, note, settings
 from hypothesis import Phase as Searching
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
@@ -22,7 +21,6 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -33,7 +31,7 @@ from scheduler.domain.checklist.run import Choice, Phase, StepState
 from scheduler.domain.checklist.steps import ItemKind
 from scheduler.domain.checklist.turns import now_for
 from scheduler.domain.errors import Refused
-from scheduler.models import Backport, Lease, User, Window
+from scheduler.models import Backport, Lease, User
 from scheduler.services.backports import withdraw_backport
 from scheduler.services.changes import refresh_open_windows
 from scheduler.services.clock import database_now
@@ -63,16 +61,21 @@ from scheduler.services.leases import (
 from scheduler.services.notifications import deliver_events
 from scheduler.services.reviews import approve_backport, veto_backport
 from scheduler.services.runs import Course, course_of
+from tests.factories import MOMENT
 from tests.fakes import FakeReviewSystem
+from tests.walks.clock import Clock, standing_still
 from tests.walks.laws import Turn, broken_by, look
 from tests.walks.queues import Queue, book, queues
 from tests.walks.sending import Deed, End, Server, Tally
 
-STEPS = 40  # rules of one walk
+STEPS = 40  # moves of one walk
 LONGEST_STEP = 15  # clicks that deploy any step, or are refused
 LONGEST_END = 120  # clicks that bring any hour to its end
 PAGES = 6  # that are open since earlier
-MOST_PASSING = 50  # minutes of the hour: it is not over
+MOST_PASSING = 45  # minutes of the hour, beside those of the clicks: it is not over
+BETWEEN_CLICKS = timedelta(seconds=1)
+MOST_PICKED = 11
+HALF = MOST_PICKED // 2
 
 Row = TypeVar("Row")
 
@@ -103,7 +106,7 @@ def clicks(*people: str) -> st.SearchStrategy[Click]:
     return st.builds(
         Click,
         st.sampled_from(people),
-        st.integers(0, 11),
+        st.integers(0, MOST_PICKED),
         st.sampled_from([0, 0, 0, 0, 0, 0, 1, 4]),
         st.sampled_from([End.ANSWERED] * 5 + [End.DIED_BEFORE, End.DIED_AFTER]),
     )
@@ -122,6 +125,41 @@ FACTS: Mapping[str, Mapping[str, object]] = {
 }
 
 
+Act = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Move:
+    """What may happen next in a walk.
+
+    Attributes:
+        act: the method that does it.
+        given: what it is called with.
+        when: tells whether it can be.
+    """
+
+    act: Act
+    given: st.SearchStrategy[dict[str, Any]]
+    when: Callable[["Walk"], object]
+
+
+MOVES: list[Move] = []
+
+
+def move(
+    when: Callable[["Walk"], object] = lambda _: True,
+    often: int = 1,
+    **given: st.SearchStrategy[Any],
+) -> Callable[[Act], Act]:
+    """Make a method a move, that many times as likely as the others that can be made."""
+
+    def made(act: Act) -> Act:
+        MOVES.extend([Move(act, st.fixed_dictionaries(given), when)] * often)
+        return act
+
+    return made
+
+
 class Walk(RuleBasedStateMachine):
     """One window, from its lock to its end, on whatever way the clicks lead.
 
@@ -135,9 +173,12 @@ class Walk(RuleBasedStateMachine):
 
     people: ClassVar[Mapping[str, User]]
     tally: ClassVar[Tally]
+    clock: ClassVar[Clock]
+    is_to_find: ClassVar[bool]
 
     def __init__(self) -> None:
         super().__init__()
+        self.clock.at = MOMENT
         self.actors = [actor_of(person) for person in self.people.values()]
         self.server = Server(lambda: look(self.window), self.tally)
         self.pages: list[Course] = []
@@ -164,6 +205,14 @@ class Walk(RuleBasedStateMachine):
         for _ in range(clicks):
             self.go_on()
 
+    @rule(data=st.data())
+    def go(self, data: st.DataObject) -> None:
+        """Make any move that can be made."""
+        found = data.draw(st.sampled_from([one for one in MOVES if one.when(self)]))
+        given = data.draw(found.given)
+        note(f"{found.act.__name__}: {given}")
+        found.act(self, **given)
+
     # --- What people see, and send ---------------------------------------------------------------
 
     def page(self, ago: int = 0) -> Course:
@@ -185,6 +234,7 @@ class Walk(RuleBasedStateMachine):
 
     def send(self, name: str, by: str, deed: Deed, end: End = End.ANSWERED) -> bool:
         """Send a form, and see that all is well afterwards; return whether it was done."""
+        self.clock.put_forward(BETWEEN_CLICKS)
         is_done = self.server.send(name, self.people[by], deed, end)
         self.is_shown = self.is_shown and not is_done
         self.has_news = self.has_news or is_done
@@ -203,8 +253,9 @@ class Walk(RuleBasedStateMachine):
         rows = Backport.objects.select_related("change", "window", "requester", "edited_by")
         return rows.get(pk=self.backports[one_of(self.numbers, pick)].pk)
 
-    @rule(pick=st.integers(0, 11), is_new=st.booleans())
-    @precondition(lambda self: self.server.sent)
+    @move(
+        pick=st.integers(0, MOST_PICKED), is_new=st.booleans(), when=lambda self: self.server.sent
+    )
     def go_back(self, pick: int, is_new: bool) -> None:
         """Go back in the browser, and send an old form again; or its content with a new key."""
         old = one_of(self.server.sent[::-1], pick)
@@ -217,7 +268,7 @@ class Walk(RuleBasedStateMachine):
 
     # --- The wheel -------------------------------------------------------------------------------
 
-    @rule(click=clicks(*DRIVERS), reason=st.sampled_from(["They left.", "They left.", ""]))
+    @move(click=clicks(*DRIVERS), reason=st.sampled_from(["They left.", "They left.", ""]))
     def take(self, click: Click, reason: str) -> None:
         """Take the wheel, or take it over."""
         self._take(click.by, reason, click.end)
@@ -227,7 +278,7 @@ class Walk(RuleBasedStateMachine):
         deed: Deed = partial(take_wheel, window=self.window, by=person, reason=reason)
         return self.send("take", by, deed, end)
 
-    @rule(click=clicks(*DRIVERS), to=st.sampled_from(DRIVERS))
+    @move(click=clicks(*DRIVERS), to=st.sampled_from(DRIVERS))
     def hand_over(self, click: Click, to: str) -> None:
         """Offer the wheel, accept it, or give it back: most often who can."""
         page = self.page(click.ago)
@@ -265,30 +316,28 @@ class Walk(RuleBasedStateMachine):
                 click.end,
             )
 
-    @rule(minutes=st.integers(0, 30))
-    @precondition(lambda self: self.minutes_passed < MOST_PASSING)
+    @move(minutes=st.integers(2, 12), when=lambda self: self.minutes_passed < MOST_PASSING)
     def time_passes(self, minutes: int) -> None:
-        """Let minutes go by: the lease runs out, and the last start comes nearer or is over."""
-        held = Lease.objects.filter(window=self.window, ended_at__isnull=True)
-        soonest = F("taken_at") + timedelta(microseconds=1)
-        self.tally.done["lease runs out"] += held.update(until=soonest)
-        minutes = min(minutes // 3, MOST_PASSING - self.minutes_passed)
+        """Let minutes go by: most often the lease runs out, and the last start comes nearer."""
+        minutes = min(minutes, MOST_PASSING - self.minutes_passed)
         self.minutes_passed += minutes
-        gone = timedelta(minutes=minutes)
-        row = Window.objects.filter(pk=self.window.pk)
-        row.update(start=F("start") - gone, end=F("end") - gone)
+        in_force = Lease.objects.filter(window=self.window, ended_at__isnull=True)
+        lasted = in_force.filter(until__gt=self.clock.at).count()
+        self.clock.put_forward(timedelta(minutes=minutes))
+        left = in_force.filter(until__gt=self.clock.at).count()
+        self.tally.done["lease runs out"] += lasted - left
         self.tally.done["minutes pass"] += minutes
         self.is_shown = False
 
     # --- Driving ---------------------------------------------------------------------------------
 
-    @rule(times=st.integers(1, 4))
+    @move(times=st.integers(1, 4))
     def carry_on(self, times: int) -> None:
         """Do what the page says, some times."""
         for _ in range(times):
             self.go_on()
 
-    @rule()
+    @move()
     def deploy_a_step(self) -> None:
         """Do what the page says until a step is over, or something is refused."""
         for _ in range(LONGEST_STEP):
@@ -297,7 +346,7 @@ class Walk(RuleBasedStateMachine):
             if not is_done or (was_under_way and self.page().state.current is None):
                 return
 
-    @rule(click=clicks("dev"))
+    @move(click=clicks("dev"))
     def one_click(self, click: Click) -> None:
         """Do what a page says, perhaps one that is out of date, on a server that may die."""
         self.go_on(click)
@@ -338,10 +387,10 @@ class Walk(RuleBasedStateMachine):
         deed: Deed = partial(tick_item, on=on, item=item.key, proof=proof)
         return self.send(f"tick {item.kind.value}", by, deed, click.end)
 
-    @rule(click=clicks(*ANYBODY))
+    @move(often=3, click=clicks(*ANYBODY))
     def start_any(self, click: Click) -> None:
-        """Start any step, or begin: what no page offers; most often when nothing is under way."""
-        if self.page().state.current is not None and click.pick % 3:
+        """Start any step, or begin: what no page offers; often when nothing is under way."""
+        if self.page().state.current is not None and click.pick > HALF:
             self.deploy_a_step()
         page = self.page(click.ago)
         by = click.who(page.hour.driver)
@@ -353,8 +402,12 @@ class Walk(RuleBasedStateMachine):
             state = one_of(waiting if waiting and click.pick % 4 else last_first, click.pick // 2)
             self._start(page, state.position, by, click.end)
 
-    @rule(click=clicks(*ANYBODY), pick=st.integers(0, 59))
-    @precondition(lambda self: self.before.steps)
+    @move(
+        often=2,
+        click=clicks(*ANYBODY),
+        pick=st.integers(0, 59),
+        when=lambda self: self.before.steps,
+    )
     def tick_any(self, click: Click, pick: int) -> None:
         """Tick any item of any step: what no page offers."""
         page = self.page(click.ago)
@@ -365,8 +418,7 @@ class Walk(RuleBasedStateMachine):
         on = self.on(page, state.position, by)
         self.send("tick anything", by, partial(tick_item, on=on, item=item.key), click.end)
 
-    @rule(click=clicks(*ANYBODY))
-    @precondition(lambda self: self.pages and self.pages[-1].hour.unverified)
+    @move(click=clicks(*ANYBODY), when=lambda self: self.pages and self.pages[-1].hour.unverified)
     def vouch(self, click: Click) -> None:
         """Say, as the second person, that a step may start."""
         page = self.page(click.ago)
@@ -375,8 +427,10 @@ class Walk(RuleBasedStateMachine):
         deed: Deed = partial(vouch_for_step, on=on, reason="I looked.")
         self.send("vouch", click.by, deed, click.end)
 
-    @rule(click=clicks(*ANYBODY))
-    @precondition(lambda self: self.before.is_to_break or len(self.server.sent) % 9 == 0)
+    @move(
+        click=clicks(*ANYBODY),
+        when=lambda self: self.before.is_to_break or len(self.server.sent) % 9 == 0,
+    )
     def fail(self, click: Click) -> None:
         """Say that a step failed: most often the one that is under way, as who drives."""
         page, position = self._about(click)
@@ -385,8 +439,11 @@ class Walk(RuleBasedStateMachine):
         deed: Deed = partial(fail_step, on=on, output="Every page is a 500.")
         self.send("fail", by, deed, click.end)
 
-    @rule(click=clicks(*ANYBODY), choice=st.sampled_from(Choice))
-    @precondition(lambda self: self.before.is_to_choose or len(self.server.sent) % 9 == 0)
+    @move(
+        click=clicks(*ANYBODY),
+        choice=st.sampled_from(Choice),
+        when=lambda self: self.before.is_to_choose or len(self.server.sent) % 9 == 0,
+    )
     def choose(self, click: Click, choice: Choice) -> None:
         """Choose what is done about a step that failed."""
         page, position = self._about(click)
@@ -409,8 +466,7 @@ class Walk(RuleBasedStateMachine):
         deed: Deed = partial(choose_for_step, on=on, choice=choice, shown=shown, reason="It broke.")
         return self.send(f"choose to {choice.value}", by, deed, click.end)
 
-    @rule(click=clicks(*DRIVERS), minutes=st.integers(0, 61))
-    @precondition(lambda self: self.before.steps)
+    @move(click=clicks(*DRIVERS), minutes=st.integers(0, 61), when=lambda self: self.before.steps)
     def extend(self, click: Click, minutes: int) -> None:
         """Let steps start later."""
         page = self.page(click.ago)
@@ -426,8 +482,7 @@ class Walk(RuleBasedStateMachine):
         )
         self.send("extend", by, deed, click.end)
 
-    @rule(click=clicks(*DRIVERS))
-    @precondition(lambda self: self.before.steps and not self.before.is_closed)
+    @move(click=clicks(*DRIVERS), when=lambda self: self.before.steps and not self.before.is_closed)
     def close(self, click: Click) -> None:
         """Close the window, seldom before all is done that can be."""
         page = self.page(click.ago)
@@ -450,8 +505,11 @@ class Walk(RuleBasedStateMachine):
 
     # --- Others ----------------------------------------------------------------------------------
 
-    @rule(click=clicks(*DRIVERS), why=st.sampled_from(sorted(WHY_MISSED)))
-    @precondition(lambda self: self.before.steps)
+    @move(
+        click=clicks(*DRIVERS),
+        why=st.sampled_from(sorted(WHY_MISSED)),
+        when=lambda self: self.before.steps,
+    )
     def miss(self, click: Click, why: str) -> None:
         """Let a step be missed."""
         page = self.page(click.ago)
@@ -463,8 +521,10 @@ class Walk(RuleBasedStateMachine):
         on = self.on(page, position, by)
         self.send("miss", by, partial(miss_step, on=on, why=why, shown=shown), click.end)
 
-    @rule(click=clicks("dev", "rel", "ada", "ada"))
-    @precondition(lambda self: self.before.steps or len(self.server.sent) % 9 == 0)
+    @move(
+        click=clicks("dev", "rel", "ada", "ada"),
+        when=lambda self: self.before.steps or len(self.server.sent) % 9 == 0,
+    )
     def leave(self, click: Click) -> None:
         """Have a deployer veto a backport, or its requester withdraw it."""
         row, by = self.backport(click.pick), self.people[click.by]
@@ -478,8 +538,7 @@ class Walk(RuleBasedStateMachine):
             )
             self.send("veto", click.by, deed, click.end)
 
-    @rule(click=clicks("rae"))
-    @precondition(lambda self: "submitted" in self.before.statuses.values())
+    @move(click=clicks("rae"), when=lambda self: "submitted" in self.before.statuses.values())
     def approve_again(self, click: Click) -> None:
         """Approve what lost its approval: it is too late for this queue."""
         row, rae = self.backport(click.pick), self.people["rae"]
@@ -487,7 +546,7 @@ class Walk(RuleBasedStateMachine):
         deed: Deed = partial(approve_backport, backport=row, reviewer=rae, fingerprint=seen)
         self.send("approve again", "rae", deed, click.end)
 
-    @rule(click=clicks("ada", "ada", "rae", "dev", "rel"))
+    @move(click=clicks("ada", "ada", "rae", "dev", "rel"))
     def be_there(self, click: Click) -> None:
         """Say that one is there to test; who drives leaves a page open, which says so."""
         if click.by in {"ada", "rae"}:
@@ -499,7 +558,7 @@ class Walk(RuleBasedStateMachine):
         self.tally.done["keep"] += until is not None
         self.tally.refused["keep"] += until is None
 
-    @rule(how=st.sampled_from(GERRIT), pick=st.integers(0, 11))
+    @move(how=st.sampled_from(GERRIT), pick=st.integers(0, MOST_PICKED))
     def gerrit_moves(self, how: str, pick: int) -> None:
         """Have something happen to a change in Gerrit, or have Gerrit say nothing about it."""
         number = one_of(self.numbers, pick)
@@ -514,8 +573,7 @@ class Walk(RuleBasedStateMachine):
         if not how:
             del self.gerrit.answers[number]
 
-    @rule()
-    @precondition(lambda self: self.has_news)
+    @move(when=lambda self: self.has_news)
     def clock_ticks(self) -> None:
         """Have the clock ask Gerrit about what is booked, sweep the outbox, and close nothing."""
         now = timezone.now()
@@ -551,14 +609,19 @@ class Walk(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Have the hour brought to its end, see that the record of it is whole, and forget it."""
-        is_well = sys.exc_info()[1] is None
+        error = sys.exc_info()[1]
         try:
-            if self.is_locked and is_well:
+            if self.is_locked and error is None:
                 self._finish()
                 self._verify()
+        except Exception as wrong:
+            error = wrong
+            raise
         finally:
             transaction.set_rollback(True)
             self.all_of_it.__exit__(None, None, None)
+            if self.is_to_find and isinstance(error, Exception):
+                raise _Found(error)
 
     def _finish(self) -> None:
         """Have people who know what they do bring the hour to its end, from wherever it is.
@@ -588,6 +651,7 @@ class Walk(RuleBasedStateMachine):
 
     def _verify(self) -> None:
         now = timezone.now()
+        deliver_events(at=now)  # the clock did not tick every minute
         broken = [one for invariant in INVARIANTS for one in invariant.broken(now)]
         _, found = read_log()
         if found is not None:
@@ -610,37 +674,50 @@ def one_of(found: Sequence[Row], pick: int) -> Row:
     return found[pick % len(found)]
 
 
+class _Found(BaseException):
+    """Something is wrong: no error of the kind that Hypothesis walks to once more."""
+
+    def __init__(self, what: Exception) -> None:
+        super().__init__(what)
+        self.what = what
+
+
 def walk(
     people: Mapping[str, User],
     walks: int,
     tally: Tally,
     *,
-    seed: int | None = None,
-    to_find: bool = False,
+    seed: int,
+    is_to_find: bool = False,
 ) -> None:
-    """Walk so many times, in a transaction that somebody rolls back.
+    """Walk so many times, in a transaction that somebody rolls back, by a clock of their own.
 
     Args:
         people: those of `PEOPLE`, by name.
         walks: how many times.
         tally: counts what is done.
-        seed: walks with the same one are the same; None takes any.
-        to_find: stop at the first violation, without looking for the shortest way to it.
+        seed: walks with the same one are the same.
+        is_to_find: stop at the first violation, without looking for the shortest way to it.
 
     Raises:
-        AssertionError: something was broken; what led to it is printed.
+        AssertionError: something was broken; unless it was only to be found, what led to it is
+            printed.
     """
-    machine = type("Walk", (Walk,), {"people": people, "tally": tally})
-    run_state_machine_as_test(
-        machine if seed is None else seeded(seed)(machine),
-        settings=settings(
-            max_examples=walks,
-            stateful_step_count=STEPS,
-            deadline=None,
-            database=None,
-            phases=[Searching.generate] if to_find else [Searching.generate, Searching.shrink],
-            print_blob=True,
-            report_multiple_bugs=False,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    with standing_still() as clock:
+        given = {"people": people, "tally": tally, "clock": clock, "is_to_find": is_to_find}
+        try:
+            run_state_machine_as_test(
+                seeded(seed)(type("Walk", (Walk,), given)),
+                settings=settings(
+                    max_examples=walks,
+                    stateful_step_count=STEPS,
+                    deadline=None,
+                    database=None,
+                    phases=[Searching.generate, Searching.shrink],
+                    print_blob=True,
+                    report_multiple_bugs=False,
+                    suppress_health_check=list(HealthCheck),
+                ),
+            )
+        except _Found as found:
+            raise found.what from None
