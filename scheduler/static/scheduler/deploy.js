@@ -7,6 +7,7 @@
 
 const KEEP_SECONDS = 60; // how often the driver's page says that it is open; a lease lasts longer
 const SILENT_SECONDS = 45; // a stream says something every 15; after this it is as good as broken
+const LOOK_SECONDS = 2; // how often is looked whether anybody still types, and the stream speaks
 const AGAIN_SECONDS = 10; // when a stream that was refused is tried again
 const ANSWER_SECONDS = 9; // how long the server may take for the page that is asked for
 
@@ -166,7 +167,7 @@ setInterval(() => {
     listenAgain();
   }
   if (wrong.mine && !isInUse(mine())) refreshMine();
-}, 5000);
+}, LOOK_SECONDS * 1000);
 
 // While the stream is there nobody asks every ten seconds, but for a server that was away.
 document.addEventListener("htmx:beforeRequest", (event) => {
