@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from scheduler.adapters.name_table import shipped_rarity
 from scheduler.domain.backports import Backport, Kind, Mark, Urgency
 from scheduler.domain.changes import (
     CHANGE_ID,
@@ -387,6 +388,7 @@ def _plan_input(document: _Document) -> PlanInput:
         ),
         order=tuple(tuple(step) for step in document.order) if document.order else None,
         gone=window.minutes_gone(now),
+        rarity=shipped_rarity(),
     )
 
 
@@ -484,7 +486,11 @@ def render(plan: Plan) -> dict[str, Any]:
                 "advice": question.advice,
                 "first": question.first,
                 "evidence": [
-                    {**asdict(evidence), "names": list(evidence.names)}
+                    {
+                        **asdict(evidence),
+                        "names": list(evidence.names),
+                        "places": [asdict(place) for place in evidence.places],
+                    }
                     for evidence in question.evidence
                 ],
             }

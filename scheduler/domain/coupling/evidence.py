@@ -1,20 +1,49 @@
 """What speaks for a coupling between two changes, in points (`reference/ordering.md`, part B).
 
-This is the detector's first form: the same Bug, and one message that names the other change. The
-evidence in diffs comes with the detector proper.
+Each piece can be checked by a person in seconds: a sentence, and where it stands on both sides.
+From three points on somebody is asked. The weights were set with declared dependencies of the
+years before 2024 (`docs/coupling.md`).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations, product
 
 from scheduler.domain.changes import Change
+from scheduler.domain.coupling.identifiers import Place
+from scheduler.domain.coupling.rarity import Rarity
+from scheduler.domain.coupling.traits import Spot, Traits
+from scheduler.domain.coupling.unique import unique_name
 
 SAME_BUG_POINTS = 3
 MENTION_POINTS = 4
+DEFINES_POINTS = 3
+MOVED_POINTS = 3
+SAME_LINES_POINTS = 2
+GIVEN_UP_POINTS, UNIQUE_POINTS = 2, 3
+STOPS_USING_POINTS = 2
+SAME_AUTHOR_POINTS = 1
 ASK_FROM = 3
 
+# How rare something has to be (`Rarity`): 5.7 is one change in 300, 7.2 one in 1,340.
+UNCOMMON, RARE, RAREST = 5.7, 7.2, 8.7
+RARE_WORD, UNCOMMON_WORD = 7.2, 5.2
+FEWEST_MOVED, FEWEST_SAME, SEVERAL = 5, 3, 3
+MOST_NAMED = 5  # names that a sentence tells
+MOST_SHARING = 40  # changes of one window that share a name: more, and it says nothing
+
 _SHORTEST_MENTION = 8
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """Where a piece of evidence stands: the change, the file, and the line in it."""
+
+    change: int
+    path: str
+    line: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,55 +55,220 @@ class Evidence:
         points: its weight.
         text: the sentence a person can check.
         names: what the two have in common.
+        places: where it stands in the diffs, on both sides; none of what messages say.
     """
 
     kind: str
     points: int
     text: str
     names: tuple[str, ...]
+    places: tuple[Sighting, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """A suspected coupling that somebody must answer.
+class Sides:
+    """Two changes that are compared; the one with the smaller number is `one`."""
 
-    Attributes:
-        changes: the two numbers, the smaller first.
-        points: all its evidence together.
-        advice: `first`, `together` or `ask`.
-        first: the change advised to go first; None unless the advice is `first`.
-        evidence: what speaks for it.
-    """
+    one: Change
+    other: Change
+    ones: Traits
+    others: Traits
 
-    changes: tuple[int, int]
-    points: int
-    advice: str
-    first: int | None
-    evidence: tuple[Evidence, ...]
+    def turned(self) -> "Sides":
+        """Return the same from the other side."""
+        return Sides(self.other, self.one, self.others, self.ones)
 
-
-def questions(changes: Iterable[Change]) -> Iterator[Question]:
-    """Yield a question for every pair of changes of different repositories with enough evidence.
-
-    Pairs of siblings are left out. The questions come ordered by the two numbers.
-    """
-    by_number = {change.number: change for change in changes}
-    found: dict[tuple[int, int], list[Evidence]] = {}
-    for pair, one_more in (*_same_bug(by_number), *_mentions(by_number)):
-        one, other = by_number[pair[0]], by_number[pair[1]]
-        if one.project != other.project and one.key != other.key:
-            found.setdefault(pair, []).append(one_more)
-    points = {pair: sum(one.points for one in evidence) for pair, evidence in found.items()}
-    for pair in sorted(pair for pair in found if points[pair] >= ASK_FROM):
-        yield Question(pair, points[pair], "ask", None, tuple(found[pair]))
+    def both_ways(self) -> "tuple[Sides, Sides]":
+        """Return it from either side."""
+        return self, self.turned()
 
 
-def _same_bug(by_number: dict[int, Change]) -> Iterator[tuple[tuple[int, int], Evidence]]:
+def evidence_of(sides: Sides, rarity: Rarity) -> Iterator[Evidence]:
+    """Yield what the diffs and messages of two changes say for a coupling; neither is aside."""
+    for find in _FINDERS:
+        yield from find(sides, rarity)
+
+
+def _defines(sides: Sides, rarity: Rarity) -> Iterator[Evidence]:
+    """One defines what the other starts to use."""
+    for here in sides.both_ways():
+        defined, used = here.ones.names.defined, here.others.names.used
+        if names := _rarest(defined, used, rarity, UNCOMMON):
+            text = f"{here.one} defines {_told(names, defined)}, which {here.other} starts to use"
+            yield _evidence(
+                "defines-what-other-uses", DEFINES_POINTS, text, names, here, (defined, used)
+            )
+            return
+
+
+def _given_up(sides: Sides, rarity: Rarity) -> Iterator[Evidence]:
+    """One gives up what the other defines; a name that only one may have counts however common."""
+    for here in sides.both_ways():
+        given_up, defined = here.ones.names.given_up, here.others.names.defined
+        unique = {name: found for name in given_up if (found := unique_name(name))}
+        once = sorted(unique.keys() & defined.keys())
+        rare = _rarest(given_up, defined, rarity, RARE)
+        if names := [*once, *(name for name in rare if name not in unique)]:
+            text = f"{here.one} gives up {_told(names, given_up)}, which {here.other} defines"
+            if once:
+                text += f"; only one may have {unique[once[0]].what}: {unique[once[0]].why}"
+            points = UNIQUE_POINTS if once else GIVEN_UP_POINTS
+            where = (given_up, defined)
+            yield _evidence("given-up-and-taken-over", points, text, names, here, where)
+            return
+
+
+def _stops_using(sides: Sides, rarity: Rarity) -> Iterator[Evidence]:
+    """One stops using what the other gives up."""
+    for here in sides.both_ways():
+        dropped, given_up = here.ones.names.dropped, here.others.names.given_up
+        if names := _rarest(dropped, given_up, rarity, RARE):
+            text = f"{here.one} stops using {_told(names, dropped)}, which {here.other} gives up"
+            yield _evidence(
+                "stops-using", STOPS_USING_POINTS, text, names, here, (dropped, given_up)
+            )
+            return
+
+
+def _moved(sides: Sides, _rarity: Rarity) -> Iterator[Evidence]:
+    """Lines leave the one and come in the other, or both change the same lines in the same way."""
+    for here in sides.both_ways():
+        left, came = here.ones.removed, here.others.added
+        if len(lines := left.keys() & came.keys()) >= FEWEST_MOVED:
+            text = f"{len(lines)} lines leave {here.one} and come in {here.other}"
+            yield Evidence("moved", MOVED_POINTS, text, (), _spots(here, left, came, lines))
+            return
+    for mine, theirs, deed in (
+        (sides.ones.added, sides.others.added, "add"),
+        (sides.ones.removed, sides.others.removed, "remove"),
+    ):
+        if len(lines := mine.keys() & theirs.keys()) >= FEWEST_SAME:
+            text = f"{sides.one} and {sides.other} {deed} the same {len(lines)} lines"
+            yield Evidence(
+                "same-lines", SAME_LINES_POINTS, text, (), _spots(sides, mine, theirs, lines)
+            )
+            return
+
+
+def _rare_name(sides: Sides, rarity: Rarity) -> Iterator[Evidence]:
+    """Both name what few changes name, or the message of the one names what the other touches."""
+    mine, theirs = sides.ones.names.anywhere, sides.others.names.anywhere
+    if names := _rarest(mine, theirs, rarity, UNCOMMON):
+        is_rarest = rarity.of_name(names[0]) >= RAREST
+        are_several = len(names) >= SEVERAL and rarity.of_name(names[SEVERAL - 1]) >= RARE
+        few = "hardly any change names" if is_rarest else "few changes name"
+        text = f"both name {_told(names, mine)}, which {few}"
+        yield _evidence(
+            "rare-name", 1 + is_rarest + are_several, text, names, sides, (mine, theirs)
+        )
+    for here in sides.both_ways():
+        said = here.ones.words & here.others.names.anywhere.keys()
+        if rare := sorted(name for name in said if rarity.of_name(name) >= UNCOMMON_NAME_SAID):
+            where = here.others.names.anywhere
+            text = (
+                f"the message of {here.one} says {_told(rare, where)}, which stands in {here.other}"
+            )
+            places = tuple(
+                Sighting(here.other.number, where[name].path, where[name].line)
+                for name in rare[:MOST_NAMED]
+            )
+            yield Evidence("name-in-message", 1, text, tuple(rare[:MOST_NAMED]), places)
+            return
+
+
+UNCOMMON_NAME_SAID = 6.2
+
+
+def _shared_words(sides: Sides, rarity: Rarity) -> Iterator[Evidence]:
+    """Both messages say what few messages say."""
+    rare = {word: rarity.of_word(word) for word in sides.ones.words & sides.others.words}
+    words = sorted((w for w in rare if rare[w] >= UNCOMMON_WORD), key=lambda w: (-rare[w], w))
+    points = 0
+    if words and rare[words[0]] >= RARE_WORD:
+        points += 1
+    if len(words) > 1:
+        points += 1
+    if len(sides.ones.subject & sides.others.subject) > 1:
+        points += 1
+    if points:
+        said = words or sorted(sides.ones.subject & sides.others.subject)
+        told = " and ".join(f"“{word}”" for word in said[:SEVERAL])
+        yield Evidence(
+            "shared-words", points, f"both messages say {told}", tuple(said[:MOST_NAMED])
+        )
+
+
+def _same_author(sides: Sides, _rarity: Rarity) -> Iterator[Evidence]:
+    """One person wrote both; alone it says nothing, beside other evidence it does."""
+    if sides.one.owner and sides.one.owner == sides.other.owner:
+        text = f"{sides.one.owner} wrote both"
+        yield Evidence("same-author", SAME_AUTHOR_POINTS, text, (sides.one.owner,))
+
+
+_FINDERS: tuple[Callable[[Sides, Rarity], Iterator[Evidence]], ...] = (
+    _defines,
+    _given_up,
+    _stops_using,
+    _moved,
+    _rare_name,
+    _shared_words,
+    _same_author,
+)
+
+
+def _rarest(
+    some: Mapping[str, Place], others: Mapping[str, Place], rarity: Rarity, least: float
+) -> list[str]:
+    """Return the names that stand in both and are rare enough, the rarest first."""
+    shared = {name: rarity.of_name(name) for name in some.keys() & others.keys()}
+    rare = [name for name, found in shared.items() if found >= least]
+    return sorted(rare, key=lambda name: (-shared[name], name))
+
+
+def _told(names: Iterable[str], where: Mapping[str, Place]) -> str:
+    """Return some names as the change writes them."""
+    several = list(names)
+    written = [f"`{where[name].written}`" for name in several[:SEVERAL]]
+    more = len(several) - len(written)
+    return " and ".join(written) + (f" and {more} more" if more else "")
+
+
+def _evidence(  # noqa: PLR0913, PLR0917 - what a piece is made of
+    kind: str,
+    points: int,
+    text: str,
+    names: list[str],
+    sides: Sides,
+    where: tuple[Mapping[str, Place], Mapping[str, Place]],
+) -> Evidence:
+    told = names[:MOST_NAMED]
+    places = tuple(
+        Sighting(change.number, places[name].path, places[name].line)
+        for change, places in zip((sides.one, sides.other), where, strict=True)
+        for name in told
+    )
+    return Evidence(kind, points, text, tuple(where[0][name].written for name in told), places)
+
+
+def _spots(
+    sides: Sides, mine: Mapping[int, Spot], theirs: Mapping[int, Spot], lines: Iterable[int]
+) -> tuple[Sighting, ...]:
+    """Return where the first of some lines stand on both sides."""
+    first = sorted(lines, key=lambda line: (mine[line].path, mine[line].line))[:MOST_NAMED]
+    return tuple(
+        Sighting(change.number, spots[line].path, spots[line].line)
+        for change, spots in ((sides.one, mine), (sides.other, theirs))
+        for line in first
+    )
+
+
+def same_bug(by_number: Mapping[int, Change]) -> Iterator[tuple[Pair, Evidence]]:
+    """Yield each pair of changes of different projects whose messages name the same task."""
     about: dict[str, list[int]] = {}
     for number in sorted(by_number):
         for task in by_number[number].bugs:
             about.setdefault(task, []).append(number)
-    shared: dict[tuple[int, int], list[str]] = {}
+    shared: dict[Pair, list[str]] = {}
     for task in sorted(about):
         of_project: dict[str, list[int]] = {}
         for number in about[task]:
@@ -87,16 +281,17 @@ def _same_bug(by_number: dict[int, Change]) -> Iterator[tuple[tuple[int, int], E
         yield pair, Evidence("same-bug", SAME_BUG_POINTS, text, tuple(tasks))
 
 
-def _mentions(by_number: dict[int, Change]) -> Iterator[tuple[tuple[int, int], Evidence]]:
-    mentions = {n: ids for n in sorted(by_number) if (ids := by_number[n].mentions)}
-    if not mentions:
+def mentions(by_number: Mapping[int, Change]) -> Iterator[tuple[Pair, Evidence]]:
+    """Yield each pair of changes of which one names the other in its message."""
+    mentioned_by = {n: ids for n in sorted(by_number) if (ids := by_number[n].mentions)}
+    if not mentioned_by:
         return
     starting: dict[str, list[Change]] = {}
     for number in sorted(by_number):
         change = by_number[number]
         starting.setdefault(change.key[:_SHORTEST_MENTION], []).append(change)
     told = set()
-    for number, ids in mentions.items():
+    for number, ids in mentioned_by.items():
         for mentioned in ids:
             for other in starting.get(mentioned[:_SHORTEST_MENTION], ()):
                 low, high = sorted((number, other.number))

@@ -2,13 +2,15 @@
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
 from scheduler.domain.backports import Backport
 from scheduler.domain.changes import Change, ChangeSet
-from scheduler.domain.coupling.evidence import Question, questions
+from scheduler.domain.coupling.questions import Question, questions
+from scheduler.domain.coupling.rarity import NOTHING_SEEN, Rarity
+from scheduler.domain.coupling.traits import Traits
 from scheduler.domain.dependencies import Dependencies, Problem
 from scheduler.domain.errors import UnsafeQueue
 from scheduler.domain.planning.edges import Because, Edges
@@ -34,6 +36,8 @@ class PlanInput:
         backports: in booking order, one per change.
         order: an order that somebody proposes, to be judged; it does not change the plan.
         gone: minutes of the window that are over: no step starts before them.
+        traits: what was worked out of the changes before, by number; the others are read now.
+        rarity: how rare the names in their diffs are.
     """
 
     now: datetime
@@ -46,6 +50,8 @@ class PlanInput:
     statements: tuple[Statement, ...] = ()
     order: tuple[tuple[int, ...], ...] | None = None
     gone: int = 0
+    traits: Mapping[int, Traits] = field(default_factory=dict)
+    rarity: Rarity = NOTHING_SEEN
 
 
 class Step(NamedTuple):
@@ -179,7 +185,11 @@ class _Planning:
         said = {frozenset((s.first, s.then)) for s in self.given.statements}
         return tuple(
             question
-            for question in questions(self.changes[number] for number in self.numbers)
+            for question in questions(
+                (self.changes[number] for number in self.numbers),
+                self.given.traits,
+                self.given.rarity,
+            )
             if frozenset(question.changes) not in said
             and not self.edges.is_ordered(*question.changes)
         )

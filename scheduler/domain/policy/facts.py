@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from scheduler.domain.backports import Backport
 from scheduler.domain.changes import Change
-from scheduler.domain.coupling.evidence import Question
+from scheduler.domain.coupling.questions import Question
 from scheduler.domain.dependencies import Problem
 from scheduler.domain.policy.numbers import Numbers
 from scheduler.domain.production import Arrival, Production

@@ -1,0 +1,80 @@
+"""What the detector looks at of a change: computed once for each patch set, compared many times."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from scheduler.domain.changes import Change
+from scheduler.domain.coupling.diffs import Line, changed_lines
+from scheduler.domain.coupling.identifiers import Names, is_aside, is_made, names_of
+
+SHORTEST_MOVED = 12  # characters of a line that says something when it moves
+MOST_MOVED = 4_000  # lines of one change, each way
+
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9]{3,40}")
+_MOST_TEXT = 20_000  # characters of a message that are read
+# Lines of a message that programs read, or write.
+_FOOTER = re.compile(
+    r"(?im)^[ \t]*(?:depends-on|needed-by|change-id|bug|cherry-picked-from|signed-off-by"
+    r"|co-authored-by|reviewed-by|\(cherry[ -]picked from)\b.*$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A line of a change: the file and the line in it."""
+
+    path: str
+    line: int
+
+
+@dataclass(frozen=True, eq=False)
+class Traits:
+    """What a change defines, uses and moves, and what its message says.
+
+    Attributes:
+        names: of its diff.
+        added, removed: the lines that say something, by their digest; with where they stand first.
+        words: those of its message, lower case, but for footers; subject: those of its first line.
+        is_aside: nothing that it touches runs in production.
+    """
+
+    names: Names = field(default_factory=Names)
+    added: Mapping[int, Spot] = field(default_factory=dict)
+    removed: Mapping[int, Spot] = field(default_factory=dict)
+    words: frozenset[str] = frozenset()
+    subject: frozenset[str] = frozenset()
+    is_aside: bool = False
+
+
+def traits_of(change: Change) -> Traits:
+    """Return what the detector looks at of a change; the same diff and message give the same."""
+    lines = list(changed_lines(change.diff))
+    return Traits(
+        names=names_of(lines),
+        added=_moving(line for line in lines if line.is_added),
+        removed=_moving(line for line in lines if not line.is_added),
+        words=words_of(change.message),
+        subject=words_of(change.subject),
+        is_aside=bool(change.files) and all(map(is_aside, change.paths)),
+    )
+
+
+def words_of(message: str) -> frozenset[str]:
+    """Return the words of a message, lower case, without those of its footers."""
+    prose = _FOOTER.sub("", message[:_MOST_TEXT])
+    return frozenset(word.lower() for word in _WORD.findall(prose))
+
+
+def _moving(lines: Iterable[Line]) -> dict[int, Spot]:
+    found: dict[int, Spot] = {}
+    for line in lines:
+        text = line.text.strip()
+        if len(text) < SHORTEST_MOVED or is_aside(line.path) or is_made(line.path):
+            continue
+        digest = int.from_bytes(blake2b(text.encode(), digest_size=7).digest(), "big")
+        found.setdefault(digest, Spot(line.path, line.number))
+        if len(found) >= MOST_MOVED:
+            break
+    return found

@@ -1,0 +1,458 @@
+"""The detector of undeclared couplings, on diffs written for it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from scheduler.domain.changes import Change, ChangedFile
+from scheduler.domain.coupling.diffs import LONGEST_LINE, MOST_LINES, changed_lines, lines_of
+from scheduler.domain.coupling.identifiers import (
+    MOST_NAMES,
+    Names,
+    folded,
+    is_aside,
+    is_made,
+    names_of,
+)
+from scheduler.domain.coupling.questions import Question, questions
+from scheduler.domain.coupling.rarity import Rarity
+from scheduler.domain.coupling.traits import MOST_MOVED, traits_of, words_of
+from scheduler.domain.coupling.unique import unique_name
+
+COMMON = Rarity(100_000, names={"getuser": 9_000, "pagetitle": 5_000}, words={"search": 9_000})
+
+
+def diff_of(path: str, *lines: str, old: bool = True) -> str:
+    """Return the diff of one file; lines begin with their sign, a blank one stays."""
+    added = sum(line[0] != "-" for line in lines)
+    removed = sum(line[0] != "+" for line in lines)
+    return "\n".join(
+        (
+            f"diff --git a/{path} b/{path}",
+            f"--- a/{path}" if old else "--- /dev/null",
+            f"+++ b/{path}",
+            f"@@ -10,{removed} +10,{added} @@ somewhere",
+            *lines,
+            "",
+        )
+    )
+
+
+def change(number: int, diff: str, *, says: str = "", subject: str = "", owner: str = "") -> Change:
+    """Return a change of an extension of its own."""
+    paths = dict.fromkeys(line[6:] for line in diff.split("\n") if line.startswith("+++ b/"))
+    subject = subject or f"Change {number}"
+    return Change(
+        number=number,
+        project=f"mediawiki/extensions/E{number}",
+        branch="wmf/1.47.0-wmf.16",
+        change_id=f"I{number:040x}",
+        subject=subject,
+        message=f"{subject}\n\n{says}\n\nChange-Id: I{number:040x}",
+        owner=owner or f"owner{number}",
+        files=tuple(map(ChangedFile, paths)),
+        diff=diff,
+    )
+
+
+def asked(*changes: Change) -> Question | None:
+    """Return what is asked about two changes."""
+    return next(questions(changes, rarity=COMMON), None)
+
+
+def kinds(question: Question | None) -> dict[str, int]:
+    """Return the evidence of a question: kind and points."""
+    return {one.kind: one.points for one in question.evidence} if question else {}
+
+
+# --- Diffs ---------------------------------------------------------------------------------------
+
+
+def test_lines_stand_where_the_file_has_them() -> None:
+    diff = diff_of("a.php", " one", "-two", "+three", "--- four", "+++ five", " six")
+    assert [(line.sign, line.number, line.text) for line in lines_of(diff)] == [
+        (" ", 10, "one"),
+        ("-", 11, "two"),
+        ("+", 11, "three"),
+        ("-", 12, "-- four"),
+        ("+", 12, "++ five"),
+        (" ", 13, "six"),
+    ]
+
+
+def test_each_file_is_read_by_itself() -> None:
+    diff = diff_of("a.php", "+one") + diff_of("b.php", "+two", old=False)
+    assert [(line.path, line.text) for line in changed_lines(diff)] == [
+        ("a.php", "one"),
+        ("b.php", "two"),
+    ]
+
+
+def test_a_file_that_is_deleted_has_its_old_path() -> None:
+    diff = "--- a/gone.php\n+++ /dev/null\n@@ -1,1 +0,0 @@\n-one\n"
+    assert [(line.path, line.number) for line in lines_of(diff)] == [("gone.php", 1)]
+
+
+@pytest.mark.parametrize("text", ["", "no diff at all", "@@ nonsense @@\n+one", "+++ b/x\n+one"])
+def test_what_is_no_diff_has_no_lines(text: str) -> None:
+    assert list(lines_of(text)) == []
+
+
+def test_hostile_diffs_are_bounded() -> None:
+    long = "+" + "x" * LONGEST_LINE
+    assert [line.text for line in changed_lines(diff_of("a.php", long, "+short"))] == ["short"]
+    many = diff_of("a.php", *(f"+$name{n} = 1;" for n in range(MOST_LINES + 10)))
+    assert MOST_LINES - 10 < sum(1 for _ in lines_of(many)) <= MOST_LINES
+    found = names_of(changed_lines(many))
+    assert len(found.used) <= MOST_NAMES
+
+
+# --- Names ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("$wgFancyCaptcha", "FancyCaptcha"),
+        ("wmgFancyCaptcha", "'FancyCaptcha'".strip("'")),
+        ("onFancyCaptcha", "FancyCaptchaHook"),
+        (".fancy-captcha", "fancy-captcha"),
+        ("@fancy-captcha", "fancy-captcha"),
+    ],
+)
+def test_a_name_is_one_however_it_is_written(one: str, other: str) -> None:
+    assert folded(one) == folded(other)
+
+
+@pytest.mark.parametrize("name", ["wgfoo", "online", "Hook", "only"])
+def test_what_only_looks_like_a_prefix_stays(name: str) -> None:
+    assert folded(name) == name.lower()
+
+
+DEFINED: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "includes/A.php": (
+        ("class FancyCaptcha extends Captcha {", "fancycaptcha"),
+        ("	public static function renderFancy( $one ) {", "renderfancy"),
+        ("	private const MAX_FANCY = 3;", "max_fancy"),
+        ("	private ?FancyStore $fancyStore;", "fancystore"),
+        ("$wgFancyThings['x'] = true;", "fancythings"),
+        ("	'wmgUseFancy' => [", "usefancy"),
+        ("interface FancyHookRunner {", "fancyhookrunner"),
+    ),
+    "resources/ext.fancy/a.js": (
+        ("function makeFancy( a ) {", "makefancy"),
+        ("class FancyWidget extends OO.ui.Widget {", "fancywidget"),
+        ("mw.fancy.openDialog = function () {", "opendialog"),
+        ("	openFancyThing( event ) {", "openfancything"),
+        ("	fancyOption: true,", "fancyoption"),
+    ),
+    "extension.json": (
+        ('	"FancyHandler": {', "fancyhandler"),
+        ('"ext.fancy.init": {', "ext.fancy.init"),
+    ),
+    "resources/a.less": (
+        ("@fancy-border-width: 1px;", "fancy-border-width"),
+        (".mw-fancy-box {", "mw-fancy-box"),
+    ),
+    "conf/a.yaml": (("fancy_stream: true", "fancy_stream"),),
+    "tools/a.py": (("def make_fancy(one):", "make_fancy"), ("class FancyThing:", "fancything")),
+    "sql/a.sql": (
+        ("CREATE TABLE /*_*/fancy_table (", "fancy_table"),
+        ("ALTER TABLE x ADD COLUMN fancy_column INT", "fancy_column"),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "name"),
+    [(path, line, name) for path, rows in DEFINED.items() for line, name in rows],
+)
+def test_definitions_are_read_in_every_language(path: str, line: str, name: str) -> None:
+    assert name in names_of(changed_lines(diff_of(path, f"+{line}"))).defined
+    assert name in names_of(changed_lines(diff_of(path, f"-{line}"))).given_up
+
+
+def test_what_is_named_is_used_and_what_is_not_named_any_more_dropped() -> None:
+    diff = diff_of(
+        "a.js",
+        "-mw.loader.using( 'schema.FancySearch' );",
+        "+mw.hook( 'fancy.ready' ).fire( openFancy );",
+    )
+    names = names_of(changed_lines(diff))
+    assert {"schema.fancysearch", "fancysearch"} <= names.dropped.keys()
+    assert {"fancy.ready", "openfancy"} <= names.used.keys()
+    assert names.used["openfancy"].written == "openFancy"
+    assert names.used["openfancy"].line == 10
+
+
+def test_what_is_on_both_sides_is_neither_new_nor_given_up() -> None:
+    diff = diff_of("a.php", "-function oldFancy( $a ) {", "+function oldFancy( $a, $b ) {")
+    names = names_of(changed_lines(diff))
+    assert "oldfancy" not in {*names.defined, *names.given_up, *names.used, *names.dropped}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "tests/phpunit/ATest.php",
+        "resources/a.test.js",
+        "docs/fancy.md",
+        "README.md",
+        "package.json",
+        ".phan/config.php",
+        "Gruntfile.js",
+        "selenium/specs/a.js",
+        ".eslintrc.json",
+    ],
+)
+def test_files_aside_have_no_names(path: str) -> None:
+    assert is_aside(path)
+    assert not names_of(changed_lines(diff_of(path, "+function makeFancy() {"))).anywhere
+
+
+@pytest.mark.parametrize(
+    "path", ["includes/Test.php", "resources/latest/a.js", "extension.json", "src/Builder.php"]
+)
+def test_what_production_runs_is_not_aside(path: str) -> None:
+    assert not is_aside(path)
+
+
+def test_translations_and_what_programs_make_have_no_names() -> None:
+    assert is_made("i18n/de.json")
+    assert is_made("resources/lib/vue/vue.js")
+    assert not is_made("i18n/en.json")
+    assert not is_made("includes/libraries/A.php")
+
+
+def test_words_come_from_prose_and_not_from_footers() -> None:
+    message = (
+        "Move the schema\n\nIt is gone elsewhere.\n\nBug: T1\nDepends-On: I123\nChange-Id: Ifeed"
+    )
+    assert words_of(message) == {"move", "schema", "gone", "elsewhere"}
+
+
+# --- Questions -----------------------------------------------------------------------------------
+
+USES = diff_of("a.js", "+mw.fancy.openDialog( event );")
+DEFINES = diff_of("b.js", "+mw.fancy.openDialog = function () {")
+
+
+def test_who_defines_what_the_other_starts_to_use_is_asked_about_and_goes_first() -> None:
+    question = asked(change(1, USES), change(2, DEFINES, subject="Add a dialog"))
+    assert question is not None
+    assert kinds(question)["defines-what-other-uses"] == 3
+    evidence = question.evidence[0]
+    assert evidence.text == "2 (E2) defines `openDialog`, which 1 (E1) starts to use"
+    assert [(one.change, one.path, one.line) for one in evidence.places] == [
+        (2, "b.js", 10),
+        (1, "a.js", 10),
+    ]
+
+
+def test_common_names_say_nothing() -> None:
+    one = diff_of("a.php", "+$this->getUser( $pageTitle );")
+    other = diff_of("b.php", "+function getUser( $pageTitle ) {")
+    assert asked(change(1, one), change(2, other)) is None
+
+
+def test_changes_of_one_repository_and_siblings_are_not_asked_about() -> None:
+    one, other = change(1, USES), change(2, DEFINES)
+    assert asked(one, replace(other, project=one.project)) is None
+    assert asked(one, replace(other, change_id=one.change_id)) is None
+
+
+def test_what_only_touches_tests_couples_nothing_in_production() -> None:
+    one = change(1, USES.replace("a.js", "tests/a.js"), says="Bug: T7")
+    other = change(2, DEFINES, says="Bug: T7")
+    one, other = (replace(each, message=f"{each.subject}\n\nBug: T7") for each in (one, other))
+    assert asked(one, other) is None
+    assert asked(replace(one, files=(ChangedFile("a.js"),)), other) is not None
+
+
+MOVED = tuple(f"$this->fancyLine{n}( 'something', {n} );" for n in range(6))
+
+
+def test_lines_that_move_are_asked_about_and_go_together() -> None:
+    one = change(1, diff_of("a.php", *(f"-{line}" for line in MOVED)))
+    other = change(2, diff_of("b.php", *(f"+{line}" for line in MOVED)))
+    question = asked(one, other)
+    assert kinds(question)["moved"] == 3
+    assert question is not None
+    assert question.evidence[0].kind != "moved" or question.evidence[0].places
+    assert (question.advice, question.first) == ("together", None)
+
+
+def test_a_name_that_may_be_registered_once_is_given_up_first() -> None:
+    gives_up = diff_of("Hooks.php", "-	$schemas['FancySearch'] = 123;")
+    takes = diff_of("extension.json", '+	"schema.FancySearch": {')
+    for changes in (
+        (change(1, takes), change(2, gives_up)),
+        (change(1, gives_up), change(2, takes)),
+    ):
+        question = asked(*changes)
+        assert question is not None
+        first = next(one.number for one in changes if one.diff == gives_up)
+        assert (question.advice, question.first) == ("first", first)
+        told = next(one for one in question.evidence if one.kind == "given-up-and-taken-over")
+        assert "`schema.FancySearch`" in told.text
+        assert "registered twice" in told.text
+        assert {one.change for one in told.places} == {1, 2}
+
+
+def test_every_unique_name_says_since_when_and_why() -> None:
+    found = unique_name("schema.search")
+    assert found is not None
+    assert found.why
+    assert found.since.year >= 2015
+    assert unique_name("search") is None
+
+
+def test_the_same_author_alone_or_the_same_rare_word_alone_asks_nothing() -> None:
+    one, other = (change(n, diff_of("a.php", f"+$a{n}b = 1;"), owner="ada") for n in (1, 2))
+    assert asked(one, other) is None
+    says = "About the zygomorphic dialog."
+    one, other = (
+        change(n, diff_of("a.php", f"+$a{n}b = 1;"), says=says, subject=f"One{n}") for n in (1, 2)
+    )
+    assert asked(one, other) is None
+
+
+def test_without_a_diff_only_bug_and_mention_are_known() -> None:
+    one, other = change(1, ""), change(2, "", says="This follows I00000000001.")
+    assert asked(one, other) is None
+    one = replace(one, message="One\n\nBug: T9")
+    other = replace(other, message="Two\n\nBug: T9")
+    assert kinds(asked(one, other)) == {"same-bug": 3}
+
+
+def test_the_same_comes_out_in_any_order_and_from_stored_traits() -> None:
+    one, other = change(1, USES, says="Bug: T9"), change(2, DEFINES)
+    traits = {each.number: traits_of(each) for each in (one, other)}
+    straight = list(questions([one, other], rarity=COMMON))
+    assert list(questions([other, one], rarity=COMMON)) == straight
+    bare = [replace(each, diff="") for each in (one, other)]
+    assert list(questions(bare, traits, COMMON)) == straight
+    traits[3] = traits_of(change(3, USES))
+    assert list(questions(bare, traits, COMMON)) == straight
+
+
+def test_a_change_that_says_nothing_has_no_traits() -> None:
+    traits = traits_of(change(1, ""))
+    assert not traits.names.anywhere
+    assert isinstance(traits.names, Names)
+    assert not traits.is_aside
+
+
+def test_what_one_stops_using_and_the_other_gives_up_comes_in_that_order() -> None:
+    stops = diff_of("a.js", "-mw.fancy.openDialog( one );", "-mw.fancy.closeDialog( one );")
+    gives_up = diff_of(
+        "b.js", "-mw.fancy.openDialog = function () {", "-mw.fancy.closeDialog = function () {"
+    )
+    question = asked(
+        change(1, gives_up, subject="Remove the dialog"), change(2, stops, owner="owner1")
+    )
+    assert kinds(question)["stops-using"] == 2
+    assert question is not None
+    assert question.evidence[0].text.startswith("2 (E2) stops using `")
+
+
+def test_a_rare_name_that_moves_is_given_up_and_taken_over_together() -> None:
+    one = diff_of(
+        "a.js", *(f"-mw.fancy.{name} = function () {{" for name in ("foldMap", "keepMap"))
+    )
+    other = diff_of(
+        "b.js", *(f"+ve.other.{name} = function () {{" for name in ("foldMap", "keepMap"))
+    )
+    question = asked(change(1, one), change(2, other))
+    assert kinds(question)["given-up-and-taken-over"] == 2
+    assert question is not None
+    assert question.advice == "together"
+
+
+def test_both_who_change_the_same_lines_are_asked_about() -> None:
+    added = [f"'SameFancySetting{n}' => 'somewhere'," for n in range(3)]
+    one, other = (
+        change(n, diff_of(f"{n}.php", *(f"{sign}{line}" for line in added)))
+        for n, sign in ((1, "-"), (2, "-"))
+    )
+    question = asked(one, other)
+    assert kinds(question)["same-lines"] == 2
+    told = [piece.text for piece in question.evidence] if question else []
+    assert "1 (E1) and 2 (E2) remove the same 3 lines" in told
+
+
+def test_a_message_that_says_a_name_of_the_other_counts() -> None:
+    one = change(1, USES, says="So that openDialog may be called.")
+    other = change(2, DEFINES, subject="Add a dialog", says="It is used by others.")
+    question = asked(one, other)
+    assert kinds(question)["name-in-message"] == 1
+    assert question is not None
+
+
+def test_a_mention_is_told_once() -> None:
+    one = change(1, USES, says=f"As I{2:040x} does.")
+    other = change(2, DEFINES, says=f"As I{1:040x} does.")
+    assert kinds(asked(one, other))["mention"] == 4
+
+
+def test_two_subjects_that_say_the_same_count() -> None:
+    one, other = (
+        change(n, diff_of("a.php", f"+$a{n}b = 1;"), subject="Fold the zygomorphic plumage")
+        for n in (1, 2)
+    )
+    assert kinds(asked(one, other)) == {"shared-words": 3}
+    common = Rarity(100_000, words={"fold": 9_000, "zygomorphic": 9_000, "plumage": 9_000})
+    one, other = (replace(each, message=f"{each.message}\n\nBug: T9") for each in (one, other))
+    found = next(questions([one, other], rarity=common))
+    assert {piece.kind: piece.points for piece in found.evidence}["shared-words"] == 1
+
+
+def test_who_prepares_goes_before_who_takes_away() -> None:
+    prepares = change(
+        1,
+        diff_of("a.js", "+mw.fancy.openDialog = function () {", "+	this.plumageOfDialog = 1;"),
+        subject="Add a dialog",
+        says="So that others may call openDialog.",
+    )
+    follows = change(
+        2,
+        diff_of(
+            "b.js",
+            "-	this.ownDialogOfOurs( event );",
+            "-	this.ownDialogAgain( event );",
+            "+	mw.fancy.openDialog( event );",
+        ),
+        subject="Use the dialog of E1",
+    )
+    for changes in ((prepares, follows), (replace(follows, number=1), replace(prepares, number=2))):
+        question = asked(*changes)
+        assert question is not None
+        first = next(one.number for one in changes if one.subject == "Add a dialog")
+        assert (question.advice, question.first) == ("first", first)
+
+
+def test_where_nothing_speaks_for_an_order_it_is_asked() -> None:
+    one, other = (
+        change(n, diff_of("a.php", f"+$this->plumage{n}Of( 'x' );"), says="Bug: T9") for n in (1, 2)
+    )
+    one, other = (replace(each, message=f"{each.subject}\n\nBug: T9") for each in (one, other))
+    question = asked(one, other)
+    assert question is not None
+    assert (question.advice, question.first) == ("ask", None)
+
+
+def test_a_line_that_says_no_newline_is_none_of_the_file() -> None:
+    diff = diff_of("a.php", "-one", "\\ No newline at end of file", "+two")
+    text = diff.replace("@@ -10,2 +10,2 @@", "@@ -10,1 +10,1 @@")
+    assert [line.text for line in lines_of(text)] == ["one", "two"]
+
+
+def test_comments_define_nothing() -> None:
+    diff = diff_of("a.php", "+// function makeFancy() {", "+ * class FancyThing {")
+    assert not names_of(changed_lines(diff)).defined
+
+
+def test_a_change_with_too_many_lines_is_read_up_to_a_bound() -> None:
+    many = diff_of("a.php", *(f"+$this->something( {n}, 'abc' );" for n in range(MOST_MOVED + 5)))
+    assert len(traits_of(change(1, many)).added) == MOST_MOVED
