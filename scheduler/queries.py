@@ -1,5 +1,6 @@
 """What plans are made from: as many queries for 30 backports as for 3, one more for each link."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -7,10 +8,14 @@ from datetime import UTC, datetime, timedelta
 from django.db.models import Exists, OuterRef, Prefetch, Q
 from django.utils import timezone
 
+from scheduler.adapters.name_table import shipped_rarity
+from scheduler.adapters.stored_traits import VERSION, from_json
 from scheduler.domain import backports as domain
 from scheduler.domain import train
 from scheduler.domain.changes import CHANGE_ID, ChangeSet, ChangeStatus, is_unread
 from scheduler.domain.changes import Change as Known
+from scheduler.domain.coupling.rarity import Rarity
+from scheduler.domain.coupling.traits import Traits
 from scheduler.domain.lifecycle import OPEN
 from scheduler.domain.opening import Planned as PlannedWindow
 from scheduler.domain.permissions import EMERGENCY_ROLES, PERMITS, Act
@@ -26,6 +31,7 @@ from scheduler.models import (
     Acknowledgement,
     Backport,
     Change,
+    ChangeTraits,
     Freeze,
     GroupMove,
     Override,
@@ -33,6 +39,7 @@ from scheduler.models import (
     PlanStepMember,
     Promotion,
     Review,
+    SeenName,
     Statement,
     TrainVersion,
     User,
@@ -66,6 +73,7 @@ def plan_input_of(window: Window, backports: Sequence[Backport], now: datetime) 
     moment = window.planned_at(now)
     places = last_places(window)
     statements = statements_about(backport.change_id for backport in backports)
+    traits = traits_kept_of([backport.change for backport in backports])
     return PlanInput(
         now=moment,
         window=window.to_domain(),
@@ -76,7 +84,46 @@ def plan_input_of(window: Window, backports: Sequence[Backport], now: datetime) 
         freezes=freezes_during(window),
         statements=statements,
         gone=window.minutes_gone(now),
+        traits=traits,
+        rarity=rarity_among(traits.values()),
     )
+
+
+def traits_kept_of(changes: Iterable[Change]) -> dict[int, Traits]:
+    """Return what was worked out of the patch sets that changes have now, by number."""
+    now = {change.pk: change for change in changes}
+    rows = ChangeTraits.objects.filter(change__in=now, version=VERSION)
+    return {
+        now[row.change_id].number: from_json(row.content)
+        for row in rows
+        if row.sha == now[row.change_id].sha
+    }
+
+
+def rarity_among(traits: Iterable[Traits]) -> Rarity:
+    """Return how rare the names are that some changes share: as shipped, and as seen here."""
+    shipped, several = shipped_rarity(), list(traits)
+    names = _shared(one.names.anywhere for one in several)
+    words = _shared((*one.words, *one.names.anywhere) for one in several) | names
+    if not words:
+        return shipped
+    counts: tuple[dict[str, int], dict[str, int]] = ({}, {})
+    seen = SeenName.objects.filter(text__in=words, changes__gt=1)
+    for text, is_word, count in seen.values_list("text", "is_word", "changes"):
+        told = shipped.words if is_word else shipped.names
+        counts[is_word][text] = told.get(text, 0) + count
+    return replace(
+        shipped,
+        changes=shipped.changes + ChangeTraits.objects.count(),
+        names={**shipped.names, **counts[0]},
+        words={**shipped.words, **counts[1]},
+    )
+
+
+def _shared(several: Iterable[Iterable[str]]) -> set[str]:
+    """Return what stands in more than one of these."""
+    counted = Counter(text for some in several for text in set(some))
+    return {text for text, count in counted.items() if count > 1}
 
 
 def asked_again(given: PlanInput, backports: Iterable[Backport]) -> PlanInput:

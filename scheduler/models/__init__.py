@@ -2,6 +2,7 @@
 
 from scheduler.models.backports import Backport, Draft, Watch
 from scheduler.models.changes import Change
+from scheduler.models.coupling import ChangeTraits, SeenName
 from scheduler.models.events import Delivery, Event, EventHead, Notification
 from scheduler.models.feeds import FeedKey
 from scheduler.models.heartbeats import Heartbeat
@@ -22,6 +23,7 @@ __all__ = [
     "Backport",
     "Bucket",
     "Change",
+    "ChangeTraits",
     "Delivery",
     "Draft",
     "EmergencyConfirmation",
@@ -46,6 +48,7 @@ __all__ = [
     "Run",
     "RunItem",
     "RunStep",
+    "SeenName",
     "Statement",
     "TrainVersion",
     "User",

@@ -1,7 +1,7 @@
 """What the review system says about changes: fetched outside transactions, stored at once."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -11,8 +11,10 @@ from scheduler.adapters.plan_document import file_document
 from scheduler.adapters.ports import AdapterError, FetchedChange, ReviewSystem, preference
 from scheduler.adapters.registry import review_system
 from scheduler.domain import changes as domain
+from scheduler.domain.coupling.traits import Traits, traits_of
 from scheduler.models import Backport, Change, Window
 from scheduler.queries import OPEN_STATUSES
+from scheduler.services.coupling import keep_traits
 from scheduler.services.events import record
 from scheduler.services.patience import patiently
 from scheduler.services.plans import replan_window, take_turn
@@ -82,13 +84,16 @@ def store_changes(*, fetched: Iterable[FetchedChange], at: datetime) -> list[Cha
         The stored changes, in the order given.
     """
     told = list(fetched)
+    traits = {one.change.number: traits_of(one.change) for one in told if one.change.diff}
     # Who notes what production runs takes a window first, and then changes: one of the two gives
     # way, and tries again.
-    return patiently(lambda: _store(told, at))
+    return patiently(lambda: _store(told, traits, at))
 
 
 @transaction.atomic
-def _store(fetched: Sequence[FetchedChange], at: datetime) -> list[Change]:
+def _store(
+    fetched: Sequence[FetchedChange], traits: Mapping[int, Traits], at: datetime
+) -> list[Change]:
     answers = {one.change.number: one for one in fetched}
     # Taken in one order; SQLite took its one write lock when the transaction began. Without the
     # key: whoever stores a row that refers to a change does not wait for us, or we deadlock.
@@ -106,6 +111,7 @@ def _store(fetched: Sequence[FetchedChange], at: datetime) -> list[Change]:
         unique_fields=["number"],
         update_fields=[*_FACTS, "fetched_at"],
     )
+    keep_traits(Change.objects.filter(number__in=[row.number for row in said]), traits)
     news = [row.number for row in said if _differs(row, stored.get(row.number))]
     concerned = Window.objects.filter(
         backports__change__number__in=news, backports__status__in=OPEN_STATUSES

@@ -1,0 +1,49 @@
+"""What the detector of couplings worked out of changes, and the names that it has seen."""
+
+from typing import ClassVar
+
+from django.db import models
+
+from scheduler.models.changes import Change
+
+
+class ChangeTraits(models.Model):
+    """What the detector looks at of a change, worked out once for each patch set.
+
+    Attributes:
+        sha: the commit that it was worked out of; version: by which form of the detector.
+        content: names, lines and words (`scheduler.adapters.stored_traits`).
+    """
+
+    change = models.OneToOneField(Change, models.CASCADE, related_name="traits")
+    sha = models.CharField(max_length=64)
+    version = models.PositiveSmallIntegerField()
+    content = models.JSONField()
+
+    objects: ClassVar[models.Manager["ChangeTraits"]] = models.Manager()
+
+    def __str__(self) -> str:
+        return f"traits of {self.change_id}"
+
+
+class SeenName(models.Model):
+    """In how many changes a name, or a word of a message, was seen here.
+
+    Attributes:
+        text: the name, folded, or the word.
+        changes: each change counts once, whatever becomes of it.
+    """
+
+    text = models.CharField(max_length=80)
+    is_word = models.BooleanField()
+    changes = models.PositiveIntegerField(default=0)
+
+    objects: ClassVar[models.Manager["SeenName"]] = models.Manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="seenname_once", fields=["text", "is_word"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.text}: {self.changes}"
