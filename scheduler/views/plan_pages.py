@@ -7,11 +7,13 @@ from functools import cached_property
 from typing import Any
 
 from scheduler.domain import changes as domain
+from scheduler.domain.coupling.evidence import Sighting
 from scheduler.domain.planning.fitting import NOT_IN_QUEUE
 from scheduler.domain.planning.ways import Way
 from scheduler.domain.policy.findings import Place
 from scheduler.domain.policy.rules import RULES_BY_ID
 from scheduler.models import Backport, Change
+from scheduler.views.excerpts import Excerpt, excerpts_of
 
 PLACES = (Place.HELD, Place.BLOCKED, Place.TRAIN, Place.DEDICATED, Place.OVERFLOW)
 """The places outside the queue, in the order in which somebody can do something about them."""
@@ -163,6 +165,8 @@ class Evidence:
     kind: str
     points: int
     text: str
+    names: tuple[str, ...] = ()
+    places: tuple[Sighting, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +177,7 @@ class AnswerCard:
     question: "QuestionCard"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class QuestionCard:
     """A suspected coupling, its two changes side by side."""
 
@@ -183,6 +187,27 @@ class QuestionCard:
     advice: str
     evidence: tuple[Evidence, ...]
     mine: bool = False
+    diffs: Mapping[int, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def seen_in_low(self) -> tuple[Excerpt, ...]:
+        """The lines of the one that the evidence is about."""
+        return self._seen_in(self.low.number)
+
+    @property
+    def seen_in_high(self) -> tuple[Excerpt, ...]:
+        """The lines of the other one."""
+        return self._seen_in(self.high.number)
+
+    def _seen_in(self, number: int) -> tuple[Excerpt, ...]:
+        places = [
+            (place.path, place.line)
+            for one in self.evidence
+            for place in one.places
+            if place.change == number
+        ]
+        names = [name for one in self.evidence if one.places for name in one.names]
+        return excerpts_of(self.diffs.get(number, ""), places, names)
 
     @property
     def orders(self) -> tuple[tuple[str, int], ...]:
@@ -210,6 +235,7 @@ class PlanPage:
         gone: minutes of its window that are over then.
         schedule: the versions to come that it was made from, as plan documents tell them.
         ways: the cheapest way of what does not go, by change number.
+        diffs: those of the changes that somebody is asked about, by number.
     """
 
     result: Mapping[str, Any]
@@ -221,6 +247,7 @@ class PlanPage:
     gone: int = 0
     schedule: Sequence[Mapping[str, Any]] = ()
     ways: Mapping[int, tuple[Way, ...]] = field(default_factory=dict)
+    diffs: Mapping[int, str] = field(default_factory=dict)
 
     @cached_property
     def objections(self) -> dict[int, tuple[Objection, ...]]:
@@ -380,10 +407,18 @@ class PlanPage:
                 points=question["points"],
                 advice=self._advice(question),
                 evidence=tuple(
-                    Evidence(one["kind"], one["points"], one["text"])
+                    Evidence(
+                        one["kind"],
+                        one["points"],
+                        one["text"],
+                        tuple(one["names"]),
+                        # Plans that were made before have none.
+                        tuple(Sighting(**place) for place in one.get("places", ())),
+                    )
                     for one in question["evidence"]
                 ),
                 mine=any(self._is_requested(number) for number in question["changes"]),
+                diffs=self.diffs,
             )
             for question in self.result.get("questions", ())
         ]

@@ -1,7 +1,8 @@
 """What pages read: a constant number of queries for any number of backports."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Prefetch, Q, QuerySet
 
@@ -59,6 +60,19 @@ def changes_named(numbers: Iterable[int]) -> dict[int, Change]:
     """Return the changes with these numbers, by number."""
     found = Change.objects.filter(number__in=set(numbers)).defer("diff")
     return {change.number: change for change in found}
+
+
+def diffs_asked_about(result: Mapping[str, Any]) -> dict[int, str]:
+    """Return the diffs of the changes that a plan result asks about, by number."""
+    numbers = {
+        place["change"]
+        for question in result.get("questions", ())
+        for one in question["evidence"]
+        for place in one.get("places", ())
+    }
+    if not numbers:
+        return {}
+    return dict(Change.objects.filter(number__in=numbers).values_list("number", "diff"))
 
 
 def backports_in(windows: Iterable[Window]) -> dict[int, dict[int, Backport]]:

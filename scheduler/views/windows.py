@@ -29,7 +29,7 @@ from scheduler.services.runs import Course, course_of
 from scheduler.views.course_cards import Board
 from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, page
 from scheduler.views.plan_pages import PlanPage, numbers_in
-from scheduler.views.reading import backports_in, changes_named
+from scheduler.views.reading import backports_in, changes_named, diffs_asked_about
 from scheduler.views.signing_in import recently_authenticated
 from scheduler.views.ways import ways_in
 from scheduler.views.window_parts import window_parts
@@ -143,6 +143,7 @@ def plan_page(
         gone=window.minutes_gone(now),
         schedule=plan.document["train"]["schedule"] if plan else (),
         ways=ways or {},
+        diffs=diffs_asked_about(result),
     )
 
 
