@@ -114,7 +114,7 @@ def rarity_among(traits: Iterable[Traits]) -> Rarity:
         counts[is_word][text] = told.get(text, 0) + count
     return replace(
         shipped,
-        changes=shipped.changes + ChangeTraits.objects.count(),
+        changes=shipped.changes + ChangeTraits.objects.filter(is_learned=True).count(),
         names={**shipped.names, **counts[0]},
         words={**shipped.words, **counts[1]},
     )

@@ -9,6 +9,7 @@ from scheduler.adapters.registry import review_system
 from scheduler.services import (
     calendar,
     changes,
+    coupling,
     deploying,
     heartbeats,
     notifications,
@@ -62,6 +63,12 @@ def deliver_events() -> None:
 def send_notifications() -> None:
     """Send the mails that are due."""
     notifications.send_notifications(at=timezone.now())
+
+
+@shared_task
+def learn_names() -> None:
+    """Count the names of the changes that are new."""
+    coupling.learn_from_what_is_new()
 
 
 @shared_task

@@ -407,6 +407,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": schedule(15),
         "options": {"expires": 15},
     },
+    "learn-names": {
+        "task": "scheduler.tasks.learn_names",
+        "schedule": schedule(300),
+        "options": {"expires": 300},
+    },
     "forget-what-has-passed": {
         "task": "scheduler.tasks.forget_what_has_passed",
         "schedule": schedule(3600),

@@ -13,14 +13,23 @@ class ChangeTraits(models.Model):
     Attributes:
         sha: the commit that it was worked out of; version: by which form of the detector.
         content: names, lines and words (`scheduler.adapters.stored_traits`).
+        is_learned: whether its names were counted.
     """
 
     change = models.OneToOneField(Change, models.CASCADE, related_name="traits")
     sha = models.CharField(max_length=64)
     version = models.PositiveSmallIntegerField()
     content = models.JSONField()
+    is_learned = models.BooleanField(default=False)
 
     objects: ClassVar[models.Manager["ChangeTraits"]] = models.Manager()
+
+    class Meta:
+        indexes = [
+            models.Index(
+                name="traits_to_learn", fields=["id"], condition=models.Q(is_learned=False)
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"traits of {self.change_id}"

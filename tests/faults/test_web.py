@@ -98,6 +98,7 @@ def test_a_late_retry_of_what_was_withdrawn_books_nothing_and_a_new_key_does(sit
     assert kept.events["backport.submit"] == 2
 
 
+@pytest.mark.timeout(180)  # on a machine that does other things, too
 def test_kills_amid_a_crowd_lose_nothing_and_double_nothing(site: Site) -> None:
     crowd = Crowd(site, seed=7)
     crowd.book_under(kills=5 if site.on_server else 10)

@@ -9,6 +9,7 @@ from scheduler.domain.coupling.traits import traits_of
 from scheduler.models import Change, ChangeTraits, Question, SeenName, User, Window
 from scheduler.queries import planned_now, rarity_among, traits_kept_of
 from scheduler.services.changes import store_changes
+from scheduler.services.coupling import learn_from_what_is_new
 from tests.factories import fetched, make_backport
 
 DEFINES = "--- a/b.js\n+++ b/b.js\n@@ -0,0 +10,1 @@\n+mw.fancy.openPlumage = function () {\n"
@@ -48,15 +49,20 @@ def test_stored_traits_come_back_as_they_were() -> None:
 
 def test_a_change_is_learned_from_once() -> None:
     store(1, DEFINES)
+    assert seen("openplumage") == 0  # nobody waits for it
+    assert learn_from_what_is_new() == 1
     assert seen("openplumage") == 1
     store(1, DEFINES, patch_set=2)
+    assert learn_from_what_is_new() == 0
     assert seen("openplumage") == 1
     store(2, USES)
+    assert learn_from_what_is_new() == 1
     assert seen("openplumage") == 2
 
 
 def test_what_is_seen_often_is_rare_no_more() -> None:
     traits = [traits_of(store(number, DEFINES).to_domain()) for number in range(1, 31)]
+    learn_from_what_is_new()
     before, after = shipped_rarity(), rarity_among(traits)
     assert after.changes == before.changes + 30
     assert after.of_name("openplumage") < before.of_name("openplumage")

@@ -3,11 +3,15 @@
 from collections.abc import Callable, Mapping
 
 import pytest
+from django.template.loader import render_to_string
 from django.test import Client
 
+from scheduler.adapters.cleaning import visible
 from scheduler.models import User, Window
 from scheduler.views.excerpts import MOST_LINES, excerpts_of
 from tests.factories import fetched, make_backport
+from tests.hostile import HOSTILE
+from tests.markup import Page, more_than, read
 
 DIFF = """--- a/a.js
 +++ b/a.js
@@ -42,6 +46,19 @@ def test_much_is_cut() -> None:
     (excerpt,) = excerpts_of(many, [("a.js", n) for n in range(99)], [])
     assert len(excerpt.lines) == MOST_LINES
     assert not any(part.is_marked for line in excerpt.lines for part in line.parts)
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_lines_and_names_stay_text(text: str) -> None:
+    def shown(words: str) -> Page:
+        line = " ".join(visible(words).split())[:80]
+        diff = f"--- a/a.js\n+++ b/a.js\n@@ -0,0 +1,2 @@\n+one\n+foldPlumage( {line} );\n"
+        excerpts = excerpts_of(diff, [("a.js", 2)], ["foldPlumage"])
+        return read(render_to_string("scheduler/_excerpts.html", {"excerpts": excerpts}))
+
+    page = shown(text)
+    assert page.wrong == []
+    assert more_than(page, [shown("harmless")]) == {}
 
 
 @pytest.mark.django_db

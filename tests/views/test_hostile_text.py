@@ -46,6 +46,15 @@ from tests.views.hostile_story import (
 )
 
 
+@pytest.fixture(autouse=True)
+def _words_couple_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask about bugs and mentions only: what other words say differs from one story to the next.
+
+    What a question shows of hostile diffs is looked at in `test_excerpts`.
+    """
+    monkeypatch.setattr("scheduler.domain.coupling.questions.evidence_of", lambda *_: ())
+
+
 @pytest.fixture
 def gerrit_of_six(settings: Settings) -> Iterator[DemoGerrit]:
     with DemoGerrit(told_changes(len(PART[0]))) as server:
