@@ -59,15 +59,19 @@ def walk_on(database: str, seeds: Iterable[int], walks: int) -> Iterator[dict[st
     """Walk in a process of its own; yield what it tells after the walks with each seed."""
     command = [sys.executable, "-c", WITH_DJANGO, str(walks), *map(str, seeds)]
     environment = {"DATABASE_URL": database, "DJANGO_SETTINGS_MODULE": "tests.settings"}
-    ended = subprocess.run(  # noqa: S603 - our own program
+    with subprocess.Popen(  # noqa: S603 - our own program
         command,
-        check=True,
         cwd=Path(__file__).resolve().parent.parent,
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         text=True,
-    )
-    yield from map(json.loads, ended.stdout.splitlines())
+    ) as walking:
+        for told in map(json.loads, walking.stdout or ()):
+            what = f"seed {told['seed']}: {told['walks']} walks"
+            print(f"{what}, {'a violation' if told['violation'] else 'nothing broken'}", flush=True)
+            yield told
+    if walking.returncode:
+        raise subprocess.CalledProcessError(walking.returncode, command)
 
 
 def print_all(walked: Walked, seconds: float) -> None:
