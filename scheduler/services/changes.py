@@ -111,7 +111,8 @@ def _store(
         unique_fields=["number"],
         update_fields=[*_FACTS, "fetched_at"],
     )
-    keep_traits(Change.objects.filter(number__in=[row.number for row in said]), traits)
+    keys = Change.objects.only("number", "sha")
+    keep_traits(keys.filter(number__in=[row.number for row in said]), traits)
     news = [row.number for row in said if _differs(row, stored.get(row.number))]
     concerned = Window.objects.filter(
         backports__change__number__in=news, backports__status__in=OPEN_STATUSES

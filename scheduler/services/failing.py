@@ -257,7 +257,6 @@ def miss_what_left(*, backport: Backport, by: User | None, reason: str) -> None:
     course = course_of(backport.window, now)
     if course.run is None or course.is_closed:
         return
-    for position, members in course.members.items():
-        is_in = any(one.pk == backport.pk for one in members)
-        if is_in and course.state.at(position).phase is Phase.WAITING:
-            _miss(course, position, course.state.after_missing(position), by, reason)
+    position = course.position_of(backport)
+    if position is not None and course.state.at(position).phase is Phase.WAITING:
+        _miss(course, position, course.state.after_missing(position), by, reason)

@@ -224,6 +224,13 @@ class Course:
         window = self.window
         return not window.takes_place or window.is_over(self.at)
 
+    def position_of(self, backport: Backport) -> int | None:
+        """Return the step that a backport is in; None if it is in none."""
+        for position, members in self.members.items():
+            if any(one.pk == backport.pk for one in members):
+                return position
+        return None
+
     def person(self, actor: Actor) -> Person:
         """Return somebody as the sentences know them."""
         waits = self.members.get(self.hour.unverified, ())

@@ -114,11 +114,10 @@ def _falling(backport: Backport) -> ChoiceCard | None:
     course = course_of(backport.window, database_now())
     if course.run is None or course.is_closed:
         return None
-    for position, members in course.members.items():
-        if any(one.pk == backport.pk for one in members):
-            card = Board(course).step(position)
-            return card.missed if card.state.phase is Phase.WAITING else None
-    return None
+    position = course.position_of(backport)
+    if position is None or course.state.at(position).phase is not Phase.WAITING:
+        return None
+    return Board(course).step(position).missed
 
 
 def _again_in(backport: Backport, actor: Actor, now: datetime) -> Window | None:

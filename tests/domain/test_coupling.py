@@ -8,6 +8,7 @@ import pytest
 from scheduler.domain.changes import Change, ChangedFile
 from scheduler.domain.coupling.diffs import LONGEST_LINE, MOST_LINES, changed_lines, lines_of
 from scheduler.domain.coupling.identifiers import (
+    LONGEST,
     MOST_NAMES,
     Names,
     folded,
@@ -456,3 +457,10 @@ def test_comments_define_nothing() -> None:
 def test_a_change_with_too_many_lines_is_read_up_to_a_bound() -> None:
     many = diff_of("a.php", *(f"+$this->something( {n}, 'abc' );" for n in range(MOST_MOVED + 5)))
     assert len(traits_of(change(1, many)).added) == MOST_MOVED
+
+
+@pytest.mark.parametrize("name", ["x" * 81, "." + "y" * 81, "İ" * 60])
+def test_a_name_that_is_too_long_to_be_kept_is_none(name: str) -> None:
+    for path in ("a.less", "a.php", "extension.json"):
+        names = names_of(changed_lines(diff_of(path, f"+{name} {{", f'+"{name}": {{')))
+        assert all(len(key) <= LONGEST for key in names.anywhere)

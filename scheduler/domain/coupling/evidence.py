@@ -6,7 +6,7 @@ years before 2024 (`docs/coupling.md`).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 
 from scheduler.domain.changes import Change
@@ -27,6 +27,7 @@ ASK_FROM = 3
 
 # How rare something has to be (`Rarity`): 5.7 is one change in 300, 7.2 one in 1,340.
 UNCOMMON, RARE, RAREST = 5.7, 7.2, 8.7
+UNCOMMON_SAID = 6.2  # a name of a diff, in the message of the other change
 RARE_WORD, UNCOMMON_WORD = 7.2, 5.2
 FEWEST_MOVED, FEWEST_SAME, SEVERAL = 5, 3, 3
 MOST_NAMED = 5  # names that a sentence tells
@@ -92,41 +93,36 @@ def evidence_of(sides: Sides, rarity: Rarity) -> Iterator[Evidence]:
 def _defines(sides: Sides, rarity: Rarity) -> Iterator[Evidence]:
     """One defines what the other starts to use."""
     for here in sides.both_ways():
-        defined, used = here.ones.names.defined, here.others.names.used
-        if names := _rarest(defined, used, rarity, UNCOMMON):
-            text = f"{here.one} defines {_told(names, defined)}, which {here.other} starts to use"
-            yield _evidence(
-                "defines-what-other-uses", DEFINES_POINTS, text, names, here, (defined, used)
-            )
+        where = here.ones.names.defined, here.others.names.used
+        if names := _rarest(*where, rarity, UNCOMMON):
+            deeds = "defines", "starts to use"
+            yield _crossing("defines-what-other-uses", DEFINES_POINTS, deeds, names, here, where)
             return
 
 
 def _given_up(sides: Sides, rarity: Rarity) -> Iterator[Evidence]:
     """One gives up what the other defines; a name that only one may have counts however common."""
     for here in sides.both_ways():
-        given_up, defined = here.ones.names.given_up, here.others.names.defined
-        unique = {name: found for name in given_up if (found := unique_name(name))}
-        once = sorted(unique.keys() & defined.keys())
-        rare = _rarest(given_up, defined, rarity, RARE)
-        if names := [*once, *(name for name in rare if name not in unique)]:
-            text = f"{here.one} gives up {_told(names, given_up)}, which {here.other} defines"
-            if once:
-                text += f"; only one may have {unique[once[0]].what}: {unique[once[0]].why}"
-            points = UNIQUE_POINTS if once else GIVEN_UP_POINTS
-            where = (given_up, defined)
-            yield _evidence("given-up-and-taken-over", points, text, names, here, where)
+        where = here.ones.names.given_up, here.others.names.defined
+        unique = {name: one for name in where[0].keys() & where[1] if (one := unique_name(name))}
+        rare = [name for name in _rarest(*where, rarity, RARE) if name not in unique]
+        if names := [*sorted(unique), *rare]:
+            deeds, points, once = ("gives up", "defines"), GIVEN_UP_POINTS, ""
+            if unique:
+                told, points = unique[names[0]], UNIQUE_POINTS
+                once = f"; only one may have {told.what}: {told.why}"
+            found = _crossing("given-up-and-taken-over", points, deeds, names, here, where)
+            yield replace(found, text=found.text + once)
             return
 
 
 def _stops_using(sides: Sides, rarity: Rarity) -> Iterator[Evidence]:
     """One stops using what the other gives up."""
     for here in sides.both_ways():
-        dropped, given_up = here.ones.names.dropped, here.others.names.given_up
-        if names := _rarest(dropped, given_up, rarity, RARE):
-            text = f"{here.one} stops using {_told(names, dropped)}, which {here.other} gives up"
-            yield _evidence(
-                "stops-using", STOPS_USING_POINTS, text, names, here, (dropped, given_up)
-            )
+        where = here.ones.names.dropped, here.others.names.given_up
+        if names := _rarest(*where, rarity, RARE):
+            deeds = "stops using", "gives up"
+            yield _crossing("stops-using", STOPS_USING_POINTS, deeds, names, here, where)
             return
 
 
@@ -163,7 +159,7 @@ def _rare_name(sides: Sides, rarity: Rarity) -> Iterator[Evidence]:
         )
     for here in sides.both_ways():
         said = here.ones.words & here.others.names.anywhere.keys()
-        if rare := sorted(name for name in said if rarity.of_name(name) >= UNCOMMON_NAME_SAID):
+        if rare := sorted(name for name in said if rarity.of_name(name) >= UNCOMMON_SAID):
             where = here.others.names.anywhere
             text = (
                 f"the message of {here.one} says {_told(rare, where)}, which stands in {here.other}"
@@ -174,9 +170,6 @@ def _rare_name(sides: Sides, rarity: Rarity) -> Iterator[Evidence]:
             )
             yield Evidence("name-in-message", 1, text, tuple(rare[:MOST_NAMED]), places)
             return
-
-
-UNCOMMON_NAME_SAID = 6.2
 
 
 def _shared_words(sides: Sides, rarity: Rarity) -> Iterator[Evidence]:
@@ -231,6 +224,19 @@ def _told(names: Iterable[str], where: Mapping[str, Place]) -> str:
     written = [f"`{where[name].written}`" for name in several[:SEVERAL]]
     more = len(several) - len(written)
     return " and ".join(written) + (f" and {more} more" if more else "")
+
+
+def _crossing(  # noqa: PLR0913, PLR0917 - what a piece is made of
+    kind: str,
+    points: int,
+    deeds: tuple[str, str],
+    names: list[str],
+    here: Sides,
+    where: tuple[Mapping[str, Place], Mapping[str, Place]],
+) -> Evidence:
+    """Return the evidence that one does something with names, and the other something else."""
+    text = f"{here.one} {deeds[0]} {_told(names, where[0])}, which {here.other} {deeds[1]}"
+    return _evidence(kind, points, text, names, here, where)
 
 
 def _evidence(  # noqa: PLR0913, PLR0917 - what a piece is made of

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 
 from scheduler.domain.coupling.diffs import Line
 from scheduler.domain.lazily import lazily
@@ -46,7 +47,7 @@ _ASIDE = re.compile(
     (?:\A|/)(?:
         tests?|__tests__|spec|specs|cypress|selenium|features|qunit|phpunit|jest|fixtures?|mocks?
         |docs?|demos?|storybook|\.storybook|\.phan|\.github|\.vscode|\.ci|jsduck|jsdoc|build
-        |features|benchmarks?|node_modules
+        |benchmarks?|node_modules
     )/
     |\.(?:md|txt|rst|test\.[jt]sx?|spec\.[jt]sx?|stories\.[jt]s|feature|lock)\Z
     |(?:\A|/)(?:
@@ -78,6 +79,13 @@ def is_made(path: str) -> bool:
     return _MADE.search(path) is not None
 
 
+@lru_cache(maxsize=4096)
+def is_read(path: str) -> bool:
+    """Return whether the lines of a file count: somebody wrote it, and production runs it."""
+    return not (is_aside(path) or is_made(path))
+
+
+@lru_cache(maxsize=4096)
 def language_of(path: str) -> Language:
     """Return how a file is read."""
     name = path.rpartition("/")[2].lower()
@@ -200,13 +208,10 @@ def names_of(lines: Iterable[Line]) -> Names:
     """Return the names in the lines that a change adds and removes, but for files aside."""
     defined: tuple[Places, Places] = ({}, {})
     used: tuple[Places, Places] = ({}, {})
-    path, language, is_read = "", Language.OTHER, False
     for line in lines:
-        if line.path != path:
-            path, language = line.path, language_of(line.path)
-            is_read = not (is_aside(path) or is_made(path))
-        if not is_read:
+        if not is_read(line.path):
             continue
+        language = language_of(line.path)
         side = 0 if line.is_added else 1
         for name in _defined_in(line.text, language):
             _note(defined[side], name, line)
@@ -223,7 +228,8 @@ def names_of(lines: Iterable[Line]) -> Names:
 
 def _note(found: Places, name: str, line: Line) -> None:
     key = folded(name)
-    if len(key) >= SHORTEST and key not in found and len(found) < MOST_NAMES and not key.isdigit():
+    is_name = SHORTEST <= len(key) <= LONGEST and not key.isdigit()
+    if is_name and key not in found and len(found) < MOST_NAMES:
         found[key] = Place(line.path, line.number, name)
 
 

@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 from scheduler.domain.changes import Change
 from scheduler.domain.coupling.diffs import Line, changed_lines
-from scheduler.domain.coupling.identifiers import Names, is_aside, is_made, names_of
+from scheduler.domain.coupling.identifiers import Names, is_aside, is_read, names_of
 
 SHORTEST_MOVED = 12  # characters of a line that says something when it moves
 MOST_MOVED = 4_000  # lines of one change, each way
@@ -71,7 +71,7 @@ def _moving(lines: Iterable[Line]) -> dict[int, Spot]:
     found: dict[int, Spot] = {}
     for line in lines:
         text = line.text.strip()
-        if len(text) < SHORTEST_MOVED or is_aside(line.path) or is_made(line.path):
+        if len(text) < SHORTEST_MOVED or not is_read(line.path):
             continue
         digest = int.from_bytes(blake2b(text.encode(), digest_size=7).digest(), "big")
         found.setdefault(digest, Spot(line.path, line.number))
