@@ -338,7 +338,8 @@ def change_step(row: RunStep, **columns: object) -> None:
     as_read = RunStep.objects.filter(pk=row.pk, turn=row.turn, phase=row.phase)
     if as_read.update(turn=F("turn") + 1, **columns) != 1:
         raise OutOfDate(f"Step {row.position} just changed; look at it again.")
-    row.refresh_from_db()
+    for name, value in {**columns, "turn": row.turn + 1}.items():
+        setattr(row, name, value)
 
 
 def _require_time_to_start(course: Course) -> None:
@@ -476,25 +477,27 @@ def tick_item(*, on: OnStep, item: int, proof: str = "", by_api: bool = False) -
         raise Refused(f"There is no such item in step {on.position}.")
     kind = ItemKind(stored.kind)
     by_plan = kind is ItemKind.VERIFY and _require_tester(course, stored, on)
-    held = None
-    if kind is not ItemKind.VERIFY or by_plan:
-        held = require_lease(on.window, on.by, on.lease, now)
+    is_driven = kind is not ItemKind.VERIFY or by_plan
+    if is_driven:
+        until = require_lease(on.window, on.by, on.lease, now)
+        if course.lease is not None:  # nobody else writes while this holds the window
+            course.lease.until = until
     course.progress.require_tick(on.position, item, now)
     done: dict[str, object] = {
         "done_at": now,
         "done_by": on.by,
-        "lease": held.number if held else None,
+        "lease": on.lease if is_driven else None,
         "proof": proof.strip()[:LONGEST_PROOF],
         "by_api": by_api,
     }
     if RunItem.objects.filter(pk=item, done_at__isnull=True).update(**done) != 1:
         raise OutOfDate("That was done already; the page shows by whom and when.")
-    for name, value in done.items():  # nobody else writes while this holds the window
+    for name, value in done.items():
         setattr(stored, name, value)
     if kind is not ItemKind.VERIFY:  # testers of one step do not stand in each other's way
         change_step(row)
     _note_in_production(kind, course, on.position)
-    course = course.once_more(held)
+    course = course.once_more()
     _record_tick(course, on, stored, by_plan=by_plan)
     _end_if_done(course, on)
     return course.once_more()
@@ -703,7 +706,7 @@ def close_window(*, window: Window, by: User, lease: int, seen: str, reason: str
     """
     take_turn(window)
     now = database_now()
-    held = require_lease(window, by, lease, now)
+    require_lease(window, by, lease, now)
     course = course_of(window, now)
     if require_open(course).closed_at is not None:
         raise OutOfDate("This window is closed; what was left merged is still to be reverted.")
@@ -714,14 +717,13 @@ def close_window(*, window: Window, by: User, lease: int, seen: str, reason: str
     if unsaid and not reason.strip():
         raise Refused("Say why the steps that could still start are missed.")
     close(course, by=by, reason=reason.strip())
-    end_lease(held, now)
     return Run.objects.get(window=window)
 
 
 def close(course: Course, *, by: User | None, reason: str) -> None:
-    """Close a window of which nothing is under way. One event, and one for what is missed.
+    """Close a window of which nothing is under way, and have nobody drive it any more.
 
-    Whoever calls this holds the window.
+    One event is logged, and one for what is missed. Whoever calls this holds the window.
     """
     blocked = course.state.blocked
     for place in course.state.require_close():
@@ -736,6 +738,8 @@ def close(course: Course, *, by: User | None, reason: str) -> None:
         payload=summary_of(course, reason),
         at=course.at,
     )
+    if course.lease is not None:
+        end_lease(course.lease, course.at)
     replan_window(window=course.window, now=course.at)
 
 
@@ -761,8 +765,6 @@ def _close_if_left(window: Window) -> bool:
     if is_closed or is_driven or window.end > now - LEFT_FOR or course.state.current is not None:
         return False
     close(course, by=None, reason="its window is over, and nobody closed it")
-    if course.lease is not None:
-        end_lease(course.lease, now)
     return True
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django.db import transaction
-from django.db.models import F, Max
+from django.db.models import Max
 from django.utils import timezone
 
 from scheduler.models import Backport, Event, EventHead, User, Window
@@ -78,8 +78,9 @@ def record(  # noqa: PLR0913 - what an event is made of
 ) -> Event:
     """Append an event to the audit log.
 
-    The head of the chain is updated first: its row stays taken until the transaction ends, so
-    events are numbered in the order in which they come to be. Whoever needs other rows takes
+    The head of the chain is taken first, and stays taken until the transaction ends (one of SQLite
+    takes the whole database when it begins), so events are numbered in the order in which they come
+    to be. Whoever needs other rows takes
     them before.
 
     Args:
@@ -90,11 +91,9 @@ def record(  # noqa: PLR0913 - what an event is made of
         payload: what is worth knowing later; only what JSON can say, no fractions.
         at: when, UTC; None means now.
     """
-    EventHead.objects.bulk_create([EventHead(id=1)], ignore_conflicts=True)
-    EventHead.objects.filter(id=1).update(seq=F("seq") + 1)
-    head = EventHead.objects.get(id=1)
+    head, _ = EventHead.objects.select_for_update().get_or_create(id=1)
     event = Event(
-        seq=head.seq,
+        seq=head.seq + 1,
         kind=kind,
         actor=actor,
         actor_name=actor.username if actor else "",
@@ -106,7 +105,7 @@ def record(  # noqa: PLR0913 - what an event is made of
     )
     event.hash = hash_of(event)
     event.save()
-    EventHead.objects.filter(id=1).update(hash=event.hash)
+    EventHead.objects.filter(id=1).update(seq=event.seq, hash=event.hash)
     return event
 
 

@@ -6,7 +6,7 @@ nothing with it (`reference/trust.md` A17, B-4).
 
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import models, transaction
 from django.db.models import Max
 
 from scheduler.actors import actor_of, is_same_person
@@ -92,7 +92,7 @@ def offer_wheel(*, window: Window, by: User, lease: int, to: User, note: str) ->
     """
     take_turn(window)
     now = database_now()
-    held = require_lease(window, by, lease, now)
+    held = _required_lease(window, by, lease, now)
     if is_same_person(by, to):
         raise Refused("Hand it to somebody else.")
     if not may(actor_of(to), Act.DRIVE):
@@ -124,7 +124,7 @@ def withdraw_offer(*, window: Window, by: User, lease: int) -> Lease:
     """
     take_turn(window)
     now = database_now()
-    held = require_lease(window, by, lease, now)
+    held = _required_lease(window, by, lease, now)
     if held.offered_to is None:
         raise OutOfDate("The wheel is handed to nobody: you drive this window.")
     to = held.offered_to.username
@@ -202,14 +202,21 @@ def keep_wheel(*, window: Window, by: User, lease: int) -> datetime | None:
 
 def lease_in_force(window: Window) -> Lease | None:
     """Return under what a window is driven; None if nobody drives it."""
+    return _in_force(window).first()
+
+
+def _in_force(window: Window) -> models.QuerySet[Lease]:
     rows = Lease.objects.filter(window=window, ended_at__isnull=True)
-    return rows.select_related("holder", "offered_to").first()
+    return rows.select_related("holder", "offered_to")
 
 
-def require_lease(window: Window, by: User, number: int | None, now: datetime) -> Lease:
+def require_lease(window: Window, by: User, number: int | None, now: datetime) -> datetime:
     """Let pass who drives a window, under the number that their page showed; it lasts longer then.
 
     Whoever calls this holds the window.
+
+    Returns:
+        Until when it lasts now.
 
     Raises:
         NotPermitted: not a deployer any more.
@@ -217,9 +224,16 @@ def require_lease(window: Window, by: User, number: int | None, now: datetime) -
     """
     require(actor_of(by), Act.DRIVE)
     held = Lease.objects.filter(window=window, number=number or 0, holder=by, ended_at__isnull=True)
-    if held.update(until=now + LEASE_FOR) != 1:
+    until = now + LEASE_FOR
+    if held.update(until=until) != 1:
         raise OutOfDate(_who_drives(window, by))
-    return held.select_related("holder", "offered_to").get()
+    return until
+
+
+def _required_lease(window: Window, by: User, number: int, now: datetime) -> Lease:
+    """Let pass who drives a window, as `require_lease` does; return under what."""
+    require_lease(window, by, number, now)
+    return _in_force(window).get()
 
 
 def _who_drives(window: Window, by: User) -> str:

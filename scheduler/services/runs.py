@@ -146,13 +146,9 @@ class Course:
         """Who said that they are there, by backport."""
         return _here(self.window, self.members)
 
-    def once_more(self, lease: Lease | None = None) -> "Course":
-        """Return what follows from these rows, which somebody has changed since.
-
-        Args:
-            lease: the one in force, where it changed, too.
-        """
-        return replace(self, lease=lease or self.lease)
+    def once_more(self) -> "Course":
+        """Return what follows from these rows, which somebody has changed since."""
+        return replace(self)
 
     @property
     def clock(self) -> datetime:
@@ -267,8 +263,7 @@ def course_of(window: Window, at: datetime) -> Course:
         at: the clock of the database, UTC.
     """
     # Wide rows are what this costs: no columns of people that nobody shows, and sorted here.
-    runs = Run.objects.filter(window=window).select_related("plan").defer("plan__document")
-    run = next(iter(runs), None)
+    run = next(iter(Run.objects.filter(window=window).select_related("plan")), None)
     plan = run.plan if run else newest_plan(window)
     rows, items = _rows(run)
     leases = Lease.objects.filter(window=window, ended_at__isnull=True)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from math import ceil
 
 from scheduler.actors import actor_of
 from scheduler.domain.checklist.run import (
@@ -35,6 +36,7 @@ class ItemCard:
         is_turn: whether it can be done now.
         taken: minutes that it took, or has taken; None if it has not begun.
         until: until when the logs are watched, for that item, once it has begun.
+        wait: seconds until then.
         who: who verifies it, for that item.
     """
 
@@ -42,6 +44,7 @@ class ItemCard:
     is_turn: bool
     taken: int | None
     until: datetime | None = None
+    wait: int = 0
     who: str = ""
 
     @property
@@ -287,8 +290,9 @@ class Board:
             elif is_turn and begun is not None:
                 taken = _minutes(begun, self.course.at)
             until = watched_until(state, item) if is_turn and item.kind.is_watching else None
+            wait = max(ceil((until - self.course.at).total_seconds()), 0) if until else 0
             who = tester_of(item.number, self.course.hour) if item.kind is ItemKind.VERIFY else ""
-            yield ItemCard(stored, is_turn, taken, until, who)
+            yield ItemCard(stored, is_turn, taken, until, wait, who)
             before = last.get(item.kind.rank)
             if item.done_at is not None and (before is None or before < item.done_at):
                 last[item.kind.rank] = item.done_at

@@ -1,5 +1,8 @@
 """The October window is driven to its end; a second step fails; the wheel is handed over."""
 
+import re
+from datetime import timedelta
+
 import pytest
 from playwright.sync_api import Page, expect
 from pytest_django.fixtures import Settings
@@ -191,6 +194,23 @@ def test_a_step_is_driven_by_keyboard_alone(opened: Open, ready: Drive) -> None:
         expect(dev.get_by_role("button", name=name)).to_have_count(0)
         expect(dev.locator("#now")).to_be_focused()
     expect(dev.locator("#now")).to_contain_text("verify")
+
+
+def test_logs_are_watched_for_their_minutes(opened: Open, ready: Drive) -> None:
+    ready.take().begin().start(1)
+    ready.until(1, ItemKind.WATCH)
+    items = RunItem.objects.filter(step__position=1)
+    items.filter(kind=ItemKind.WATCH.value).update(minutes=1)
+    synced = database_now() - timedelta(seconds=54)
+    items.filter(done_at__isnull=False).update(done_at=synced)
+    dev = open_deploy(opened, ready, "dev")
+    done = dev.get_by_role("button", name="Done: watch the logs")
+
+    expect(done).to_be_disabled()
+    expect(done).to_have_text(re.compile(r"Done: watch the logs in 0:0\d"))
+    expect(done).to_be_enabled(timeout=15_000)
+    done.click()
+    expect(dev.get_by_role("button", name="Done: log it")).to_be_visible()
 
 
 def test_without_javascript_it_is_driven_too(opened: Open, ready: Drive) -> None:

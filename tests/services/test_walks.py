@@ -5,12 +5,13 @@ They are the same in every run. `benchmarks/walks.py` looks for other ways.
 
 import os
 from collections.abc import Callable
+from datetime import datetime
 
 import pytest
 
 from scheduler.domain.checklist.run import ItemState, Phase, Run, StepState
 from scheduler.domain.errors import Refused
-from scheduler.models import Lease, User, Window
+from scheduler.models import User, Window
 from scheduler.services import deploying, failing, leases
 from tests.factories import make_person
 from tests.walks.sending import Tally
@@ -68,10 +69,10 @@ def let_any_item_be_done(patch: pytest.MonkeyPatch) -> None:
 
 
 def let_anybody_drive(patch: pytest.MonkeyPatch) -> None:
-    def let_pass(window: Window, by: User, number: int | None, now: object) -> Lease:
+    def let_pass(window: Window, by: User, number: int | None, now: datetime) -> datetime:
         if (held := leases.lease_in_force(window)) is None:
             raise Refused("Nobody drives.")
-        return held
+        return held.until
 
     for module in (deploying, failing, leases):
         patch.setattr(module, "require_lease", let_pass)

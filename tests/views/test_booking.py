@@ -104,7 +104,7 @@ def test_what_is_booked_comes_first(as_: As, window: Window, gerrit: DemoGerrit)
 
     # Neither is approved, so nothing is in the queue before it; there is room all the same.
     assert "place 1, " in text
-    assert "6 of 6 slots, 60 min left" in text
+    assert "6 of 6 slots and 60 min free" in text
 
 
 def test_a_sibling_that_the_train_needs_is_ticked_and_booked_in_one_go(

@@ -99,7 +99,7 @@ def test_a_full_window_is_offered_with_its_waiting_list(as_: As, full: Window) -
     assert FULL in text
     assert "you would be 3rd on the waiting list" in text
     assert "<bdi>Later SWAT</bdi>" in text
-    assert "6 of 6 slots, 60 min left" in text
+    assert "6 of 6 slots and 60 min free" in text
 
 
 def _rae() -> User:

@@ -191,8 +191,27 @@ document.addEventListener("htmx:afterSettle", () => {
   note("mine", wrong.mine && isInUse(mine()));
   follow();
   offerNotifications();
+  countDown();
   listen();
 });
+
+// What takes its minutes can be said to be done once they are over; the server knows that, too.
+const over = new WeakMap(); // when, ms, by button
+
+function countDown() {
+  for (const button of document.querySelectorAll("[data-wait]")) {
+    if (!over.has(button)) {
+      over.set(button, Date.now() + button.dataset.wait * 1000);
+      button.dataset.says = button.textContent;
+    }
+    const left = Math.ceil((over.get(button) - Date.now()) / 1000);
+    const clock = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+    button.disabled = left > 0;
+    button.textContent = left > 0 ? `${button.dataset.says} in ${clock}` : button.dataset.says;
+    if (left <= 0) delete button.dataset.wait;
+  }
+}
+setInterval(countDown, 1000);
 
 // The driver is there: another may take over only once this page is gone.
 setInterval(async () => {
@@ -212,4 +231,5 @@ setInterval(async () => {
 
 follow();
 offerNotifications();
+countDown();
 listen();
