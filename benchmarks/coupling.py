@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from scheduler.adapters.name_table import shipped_rarity
 from scheduler.domain.changes import CONFIG_PROJECT, Change, ChangedFile
+from scheduler.domain.coupling.background import Background
 from scheduler.domain.coupling.questions import Question, questions
 from scheduler.domain.coupling.traits import Traits, traits_of
 
@@ -163,7 +164,7 @@ def score(
         known = {n: traits[end] for n, end in enumerate(ends, start=1)}
         changes = [_numbered(n, change_of(rows[end], "")) for n, end in enumerate(ends, start=1)]
         begun = time.perf_counter()
-        question = next(questions(changes, known, rarity), None)
+        question = next(questions(changes, Background(known, rarity)), None)
         seconds, count = seconds + time.perf_counter() - begun, count + 1
         is_aside = any(one.is_aside for one in known.values())
         all_of_them.take(pair["label"], question)

@@ -343,6 +343,9 @@ class ReviewForm(forms.Form):
         return given
 
 
+CONTEST = "contest"  # instead of an answer: the one that there is, is wrong
+
+
 class AnswerForm(forms.Form):
     """How two changes belong together."""
 
@@ -351,7 +354,7 @@ class AnswerForm(forms.Form):
     high = forms.IntegerField(min_value=1)
     answer = forms.ChoiceField(
         choices=[
-            *((word, word) for word in ("a-first", "b-first", "together", "unrelated")),
+            *((word, word) for word in ("a-first", "b-first", "together", "unrelated", CONTEST)),
             *((f"{word}:{alone}", "") for word in ("a-first", "b-first") for alone in OnlyFirst),
         ]
     )

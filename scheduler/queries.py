@@ -1,6 +1,5 @@
 """What plans are made from: as many queries for 30 backports as for 3, one more for each link."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -8,14 +7,12 @@ from datetime import UTC, datetime, timedelta
 from django.db.models import Exists, OuterRef, Prefetch, Q
 from django.utils import timezone
 
-from scheduler.adapters.name_table import shipped_rarity
-from scheduler.adapters.stored_traits import VERSION, from_json
+from scheduler import couplings
 from scheduler.domain import backports as domain
 from scheduler.domain import train
 from scheduler.domain.changes import CHANGE_ID, ChangeSet, ChangeStatus, is_unread
 from scheduler.domain.changes import Change as Known
-from scheduler.domain.coupling.rarity import Rarity
-from scheduler.domain.coupling.traits import Traits
+from scheduler.domain.coupling.questions import Question
 from scheduler.domain.lifecycle import OPEN
 from scheduler.domain.opening import Planned as PlannedWindow
 from scheduler.domain.permissions import EMERGENCY_ROLES, PERMITS, Act
@@ -31,7 +28,6 @@ from scheduler.models import (
     Acknowledgement,
     Backport,
     Change,
-    ChangeTraits,
     Freeze,
     GroupMove,
     Override,
@@ -39,7 +35,6 @@ from scheduler.models import (
     PlanStepMember,
     Promotion,
     Review,
-    SeenName,
     Statement,
     TrainVersion,
     User,
@@ -73,57 +68,22 @@ def plan_input_of(window: Window, backports: Sequence[Backport], now: datetime) 
     moment = window.planned_at(now)
     places = last_places(window)
     statements = statements_about(backport.change_id for backport in backports)
-    traits = traits_kept_of([backport.change for backport in backports])
+    here, production = [backport.change for backport in backports], production_at(moment)
+    around = couplings.around(window, here, now)
+    asked = (*couplings.contested_about(here), *couplings.asked_across(around, production))
     return PlanInput(
         now=moment,
         window=window.to_domain(),
         numbers=window.numbers,
-        changes=related_changes((backport.change for backport in backports), statements),
+        changes=related_changes(here, statements, asked=asked),
         backports=tuple(_asked(backport, places.get(backport.pk)) for backport in backports),
-        production=production_at(moment),
+        production=production,
         freezes=freezes_during(window),
         statements=statements,
         gone=window.minutes_gone(now),
-        traits=traits,
-        rarity=rarity_among(traits.values()),
+        background=around.background,
+        asked=asked,
     )
-
-
-def traits_kept_of(changes: Iterable[Change]) -> dict[int, Traits]:
-    """Return what was worked out of the patch sets that changes have now, by number."""
-    now = {change.pk: change for change in changes}
-    rows = ChangeTraits.objects.filter(change__in=now, version=VERSION)
-    return {
-        now[row.change_id].number: from_json(row.content)
-        for row in rows
-        if row.sha == now[row.change_id].sha
-    }
-
-
-def rarity_among(traits: Iterable[Traits]) -> Rarity:
-    """Return how rare the names are that some changes share: as shipped, and as seen here."""
-    shipped, several = shipped_rarity(), list(traits)
-    names = _shared(one.names.anywhere for one in several)
-    words = _shared((*one.words, *one.names.anywhere) for one in several) | names
-    if not words:
-        return shipped
-    counts: tuple[dict[str, int], dict[str, int]] = ({}, {})
-    seen = SeenName.objects.filter(text__in=words, changes__gt=1)
-    for text, is_word, count in seen.values_list("text", "is_word", "changes"):
-        told = shipped.words if is_word else shipped.names
-        counts[is_word][text] = told.get(text, 0) + count
-    return replace(
-        shipped,
-        changes=shipped.changes + ChangeTraits.objects.filter(is_learned=True).count(),
-        names={**shipped.names, **counts[0]},
-        words={**shipped.words, **counts[1]},
-    )
-
-
-def _shared(several: Iterable[Iterable[str]]) -> set[str]:
-    """Return what stands in more than one of these."""
-    counted = Counter(text for some in several for text in set(some))
-    return {text for text, count in counted.items() if count > 1}
 
 
 def asked_again(given: PlanInput, backports: Iterable[Backport]) -> PlanInput:
@@ -211,7 +171,11 @@ def last_places(window: Window) -> dict[int, int]:
 
 
 def related_changes(
-    requested: Iterable[Change], statements: Iterable[Said], *, with_diff: bool = True
+    requested: Iterable[Change],
+    statements: Iterable[Said],
+    *,
+    asked: Iterable[Question] = (),
+    with_diff: bool = True,
 ) -> ChangeSet:
     """Return the requested changes and all stored ones that the rules may have to look at.
 
@@ -222,11 +186,13 @@ def related_changes(
     Args:
         requested: those that are asked for.
         statements: what people said.
+        asked: what is asked about a requested change and another one.
         with_diff: whether anybody compares the requested ones; if not, rows may lack their diff.
     """
     related = {change.number: change.to_domain(with_diff=with_diff) for change in requested}
     known = Change.objects.filter(fetched_at__isnull=False).defer("diff")
     stated = {number for said in statements for number in (said.first, said.then)}
+    stated.update(number for question in asked for number in question.changes)
     wanted = Q(number__in=stated) | Q(status=ChangeStatus.MERGED.value, deployed=False)
     looked_up: set[str] = set()
     new = list(related.values())

@@ -24,6 +24,9 @@ from scheduler.domain.changes import (
     ChangeStatus,
     FileStatus,
 )
+from scheduler.domain.coupling.background import Background, projects_of
+from scheduler.domain.coupling.evidence import Evidence, Sighting
+from scheduler.domain.coupling.questions import Question
 from scheduler.domain.planning.plan import Plan, PlanInput
 from scheduler.domain.policy.numbers import Numbers, numbers_in_force
 from scheduler.domain.policy.rules import RULES_BY_ID
@@ -189,6 +192,33 @@ class _Statement(_Part):
     by: str = ""
 
 
+class _Sighting(_Part):
+    change: Number
+    path: Name
+    line: Number
+
+
+class _Evidence(_Part):
+    kind: Name
+    points: Number
+    text: str
+    names: list[str] = []
+    places: list[_Sighting] = []
+
+
+class _Asked(_Part):
+    changes: Annotated[list[Number], Field(min_length=2, max_length=2)]
+    points: Number
+    advice: Literal["first", "together", "ask"]
+    first: Number | None = None
+    evidence: list[_Evidence]
+
+
+class _Dismissed(_Part):
+    projects: Annotated[list[Name], Field(min_length=2, max_length=2)]
+    names: list[Name]
+
+
 class _Document(_Part):
     format: Literal["swat-plan/1"]
     now: Time | None = None
@@ -199,6 +229,8 @@ class _Document(_Part):
     changes: list[_Change]
     backports: list[_Backport]
     statements: list[_Statement] = []
+    asked: list[_Asked] = []
+    dismissed: list[_Dismissed] = []
     order: list[list[Number]] | None = None
 
 
@@ -294,6 +326,7 @@ def _check(document: _Document) -> None:
     known = _numbers(document)
     _check_backports(document, known)
     _check_statements(document, known)
+    _check_asked(document, known)
     _check_order(document, known)
 
 
@@ -344,6 +377,14 @@ def _check_statements(document: _Document, known: set[int]) -> None:
             raise UnusableDocument(f"/statements/{place}", "is about one change and itself")
 
 
+def _check_asked(document: _Document, known: set[int]) -> None:
+    for place, asked in enumerate(document.asked):
+        for member, number in enumerate(asked.changes):
+            _must_know(number, known, f"/asked/{place}/changes/{member}")
+        if asked.changes[0] == asked.changes[1]:
+            raise UnusableDocument(f"/asked/{place}", "is about one change and itself")
+
+
 def _check_order(document: _Document, known: set[int]) -> None:
     ordered: set[int] = set()
     for place, step in enumerate(document.order or ()):
@@ -388,7 +429,33 @@ def _plan_input(document: _Document) -> PlanInput:
         ),
         order=tuple(tuple(step) for step in document.order) if document.order else None,
         gone=window.minutes_gone(now),
-        rarity=shipped_rarity(),
+        background=Background(
+            rarity=shipped_rarity(),
+            dismissed={
+                projects_of(*one.projects): frozenset(one.names) for one in document.dismissed
+            },
+        ),
+        asked=tuple(map(_question, document.asked)),
+    )
+
+
+def _question(given: _Asked) -> Question:
+    low, high = sorted(given.changes)
+    return Question(
+        (low, high),
+        given.points,
+        given.advice,
+        given.first,
+        tuple(
+            Evidence(
+                one.kind,
+                one.points,
+                one.text,
+                tuple(one.names),
+                tuple(Sighting(place.change, place.path, place.line) for place in one.places),
+            )
+            for one in given.evidence
+        ),
     )
 
 
@@ -479,26 +546,27 @@ def render(plan: Plan) -> dict[str, Any]:
             }
             for found in plan.findings
         ],
-        "questions": [
-            {
-                "changes": list(question.changes),
-                "points": question.points,
-                "advice": question.advice,
-                "first": question.first,
-                "evidence": [
-                    {
-                        **asdict(evidence),
-                        "names": list(evidence.names),
-                        "places": [asdict(place) for place in evidence.places],
-                    }
-                    for evidence in question.evidence
-                ],
-            }
-            for question in plan.questions
-        ],
+        "questions": list(map(_asked, plan.questions)),
         "states": _states(plan),
         "rollback": [list(members) for members in plan.rollback],
         "leftovers": list(plan.leftovers),
+    }
+
+
+def _asked(question: Question) -> dict[str, Any]:
+    return {
+        "changes": list(question.changes),
+        "points": question.points,
+        "advice": question.advice,
+        "first": question.first,
+        "evidence": [
+            {
+                **asdict(evidence),
+                "names": list(evidence.names),
+                "places": [asdict(place) for place in evidence.places],
+            }
+            for evidence in question.evidence
+        ],
     }
 
 
@@ -579,6 +647,17 @@ def document_of(given: PlanInput) -> dict[str, Any]:
             }
             for said in sorted(given.statements)
         ],
+        **({"asked": list(map(_asked, given.asked))} if given.asked else {}),
+        **(
+            {
+                "dismissed": [
+                    {"projects": list(projects), "names": sorted(names)}
+                    for projects, names in sorted(given.background.dismissed.items())
+                ]
+            }
+            if given.background.dismissed
+            else {}
+        ),
         **({"order": [list(step) for step in given.order]} if given.order else {}),
     }
 

@@ -118,7 +118,9 @@ CIRCLES: Mapping[str, tuple[Circle, ...]] = {
         ),
         (),  # one's own doing
     ),
-    "question.answer": (Circle.PAIR_REQUESTERS, Circle.PAIR_WATCHERS),
+    **dict.fromkeys(
+        ("question.answer", "question.contest"), (Circle.PAIR_REQUESTERS, Circle.PAIR_WATCHERS)
+    ),
     "backport.move-on": _LEAVES_QUEUE,
     "backport.miss": (Circle.REQUESTER, Circle.LOST_APPROVER, Circle.WATCHERS),
     "backport.arrive": _OF_BACKPORT,

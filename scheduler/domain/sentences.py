@@ -401,6 +401,10 @@ _WORDED: Mapping[str, Callable[[Payload], str]] = {
     "person.make-token": _person("made the token “{name}” for the account {}"),
     "person.revoke-token": _person("revoked the token “{name}” of the account {}"),
     "question.answer": _answer,
+    "question.contest": lambda payload: (
+        f"contested what {_text(payload, 'of')} said of {_text(payload, 'first')} and "
+        f"{_text(payload, 'then')}: it has to be answered again"
+    ),
     "window.lock": _lock,
     "window.add": _add_window,
     "window.move": _move_window,

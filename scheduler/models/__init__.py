@@ -2,7 +2,7 @@
 
 from scheduler.models.backports import Backport, Draft, Watch
 from scheduler.models.changes import Change
-from scheduler.models.coupling import ChangeTraits, SeenName
+from scheduler.models.coupling import ChangeTraits, DismissedName, SeenName
 from scheduler.models.events import Delivery, Event, EventHead, Notification
 from scheduler.models.feeds import FeedKey
 from scheduler.models.heartbeats import Heartbeat
@@ -25,6 +25,7 @@ __all__ = [
     "Change",
     "ChangeTraits",
     "Delivery",
+    "DismissedName",
     "Draft",
     "EmergencyConfirmation",
     "Event",

@@ -5,6 +5,7 @@ from typing import ClassVar
 from django.db import models
 
 from scheduler.models.changes import Change
+from scheduler.models.statements import Statement
 
 
 class ChangeTraits(models.Model):
@@ -56,3 +57,32 @@ class SeenName(models.Model):
 
     def __str__(self) -> str:
         return f"{self.text}: {self.changes}"
+
+
+class DismissedName(models.Model):
+    """A name of which somebody said that it says nothing between two projects.
+
+    It counts as long as the statement is in force that two changes which share it are unrelated.
+
+    Attributes:
+        low_project, high_project: in the order of the alphabet.
+        name: folded, or a word of messages.
+    """
+
+    statement = models.ForeignKey(Statement, models.CASCADE, related_name="dismissed")
+    low_project = models.CharField(max_length=255)
+    high_project = models.CharField(max_length=255)
+    name = models.CharField(max_length=80)
+
+    objects: ClassVar[models.Manager["DismissedName"]] = models.Manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="dismissedname_once",
+                fields=["low_project", "high_project", "name", "statement"],
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name}, between {self.low_project} and {self.high_project}"

@@ -16,7 +16,8 @@ class Statement(models.Model):
 
     Attributes:
         low, high: the two change numbers, the smaller one first.
-        superseded_at: when somebody answered otherwise; None while it counts.
+        superseded_at: when somebody answered otherwise, or contested it; None while it counts.
+        contested_by: who said that it is wrong, and why; nobody where it was answered otherwise.
     """
 
     first = models.ForeignKey(Change, models.PROTECT, related_name="+")
@@ -31,6 +32,11 @@ class Statement(models.Model):
     reason = models.TextField(blank=True)
     made_at = models.DateTimeField()
     superseded_at = models.DateTimeField(null=True, blank=True)
+    contested_at = models.DateTimeField(null=True, blank=True)
+    contested_by = models.ForeignKey(
+        User, models.PROTECT, null=True, blank=True, related_name="contested_statements"
+    )
+    contest_reason = models.TextField(blank=True)
 
     objects: ClassVar[models.Manager["Statement"]] = models.Manager()
 
@@ -50,6 +56,11 @@ class Statement(models.Model):
                 name="statement_kind_known",
                 condition=models.Q(kind__in=values_of(domain.StatementKind))
                 & models.Q(only_first__in=values_of(domain.OnlyFirst)),
+            ),
+            models.CheckConstraint(
+                name="statement_contested_is_over",
+                condition=models.Q(contested_at__isnull=True, contested_by__isnull=True)
+                | models.Q(contested_at=models.F("superseded_at"), contested_by__isnull=False),
             ),
         ]
 
@@ -71,7 +82,7 @@ class Question(models.Model):
     """A suspected coupling of two changes that nobody declared.
 
     Attributes:
-        window: the window that both are booked in.
+        window: the window that both are booked in, or one of them.
         low, high: the two change numbers, the smaller one first.
         advice: first, together, or ask; `first` names the change that should go first.
         evidence: one object per piece: kind, points, text, names.
@@ -94,8 +105,8 @@ class Question(models.Model):
         ordering = ["-points", "low", "high"]
         constraints = [
             models.UniqueConstraint(
-                name="question_one_open_per_pair",
-                fields=["low", "high"],
+                name="question_one_open_in_a_window",
+                fields=["low", "high", "window"],
                 condition=models.Q(closed_at__isnull=True),
             ),
             models.CheckConstraint(

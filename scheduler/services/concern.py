@@ -155,16 +155,20 @@ def _watchers(event: Event) -> Iterable[User]:
     return User.objects.filter(watches__backport=event.backport_id)
 
 
-def _booked_then(event: Event, numbers: object) -> list[Backport]:
+def _booked_then(event: Event, numbers: object, *, anywhere: bool = False) -> list[Backport]:
     """Return the backports of these changes that were open when it happened.
 
-    Those in its window, if it has one.
+    Those in its window, if it has one, unless they may be in any.
     """
     about = numbers if isinstance(numbers, list) else []
     until = Event.objects.filter(backport__change__number__in=about, seq__lt=event.seq)
     placings = until.filter(kind__in=[SUBMIT, MOVE_ON]).order_by("seq")
     placed = dict(placings.values_list("backport", "window"))  # the last one counts
-    here = [backport for backport, window in placed.items() if event.window_id in {window, None}]
+    here = [
+        backport
+        for backport, window in placed.items()
+        if anywhere or event.window_id in {window, None}
+    ]
     rows = Backport.objects.filter(pk__in=here).exclude(
         pk__in=until.filter(kind__in=_ENDING).values("backport")
     )
@@ -172,8 +176,9 @@ def _booked_then(event: Event, numbers: object) -> list[Backport]:
 
 
 def _pair(event: Event) -> list[Backport]:
-    """Return the backports of the two changes that an answer is about."""
-    return _booked_then(event, [event.payload.get("first"), event.payload.get("then")])
+    """Return the backports of the two changes that an answer is about, in whatever windows."""
+    about = [event.payload.get("first"), event.payload.get("then")]
+    return _booked_then(event, about, anywhere=True)
 
 
 def _pair_requesters(event: Event) -> Iterable[User]:

@@ -235,6 +235,7 @@ def wrong_decisions() -> Iterator[str]:
     yield from _difference("Review", _reviews(), _reviews_logged(), names)
     yield from _difference("Acknowledgement", _taken_on(), _taken_on_logged(), names)
     yield from _difference("Answer", _answers(), _answers_logged(), names)
+    yield from _difference("Contest", _contests(), _contests_logged(), names)
     yield from _difference("Override", _overrides(), _overrides_logged(), names)
     yield from _difference("Confirmation", _confirmed(), _confirmed_logged(), names)
     yield from _difference("Move of the train", _moved(), _moved_logged(), names)
@@ -304,6 +305,27 @@ def _answers_logged() -> Counter[_Key]:
         (by, _said(*(payload.get(name) for name in names)), None)
         for by, payload in events.iterator()
     )
+
+
+def _contests() -> Counter[_Key]:
+    rows = Statement.objects.filter(contested_at__isnull=False)
+    columns = ("contested_by", "low", "high", "by__username", "contest_reason")
+    return Counter(
+        (by, _disputed(*about), None) for by, *about in rows.values_list(*columns).iterator()
+    )
+
+
+def _contests_logged() -> Counter[_Key]:
+    events = Event.objects.filter(kind="question.contest").values_list("actor", "payload")
+    names = ("first", "then", "of", "reason")
+    return Counter(
+        (by, _disputed(*(payload.get(name) for name in names)), None)
+        for by, payload in events.iterator()
+    )
+
+
+def _disputed(low: object, high: object, whose: object, reason: object) -> str:
+    return f"{low} and {high}, of {whose}: {reason!r}"
 
 
 def _said(first: object, then: object, kind: object, only_first: object, reason: object) -> str:

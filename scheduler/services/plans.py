@@ -213,9 +213,12 @@ def _update_questions(window: Window, planned: Planned, at: datetime) -> None:
             row.points, row.advice, row.first = question.points, question.advice, question.first
             row.evidence = [asdict(piece) for piece in question.evidence]
             row.save(update_fields=["points", "advice", "first", "evidence"])
-    # A pair can be asked about in one window only: a change has one open backport.
+    booked = {step.change for step in planned.elsewhere}
+    booked.update(number for step in planned.queue for number in step.changes)
     for (low, high), question in asked.items():
-        Question.objects.filter(low=low, high=high, closed_at__isnull=True).update(closed_at=at)
+        if booked.issuperset({low, high}):  # both are here now, so that nobody is asked elsewhere
+            elsewhere = Question.objects.filter(low=low, high=high, closed_at__isnull=True)
+            elsewhere.update(closed_at=at)
         Question.objects.create(
             window=window,
             low=low,

@@ -1,97 +1,190 @@
-"""Answering how two changes belong together."""
+"""Answering how two changes belong together, and contesting what somebody answered."""
+
+from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
 
 from scheduler.actors import actor_of, relations_to
+from scheduler.domain.coupling.background import names_to_dismiss, projects_of
+from scheduler.domain.coupling.evidence import Evidence
 from scheduler.domain.errors import OutOfDate, Refused
 from scheduler.domain.permissions import Act, Relation, require
 from scheduler.domain.statements import OnlyFirst, StatementKind
-from scheduler.models import Backport, Change, Statement, User, Window
+from scheduler.models import Backport, Change, DismissedName, Question, Statement, User, Window
 from scheduler.queries import OPEN_STATUSES, newest_plan
 from scheduler.services.events import record
 from scheduler.services.plans import replan_window, take_turn
 
-BOTH = 2
+
+@dataclass(frozen=True, slots=True)
+class OnPair:
+    """Two changes of which somebody says something, as the page of a window showed them.
+
+    Attributes:
+        first: the change that goes first, where that is said.
+        then: the other one.
+        by: who says it.
+        window: in which at least one of them is booked.
+        plan_fingerprint: digest of the plan that the page showed.
+    """
+
+    first: Change
+    then: Change
+    by: User
+    window: Window
+    plan_fingerprint: str
+
+    @property
+    def numbers(self) -> tuple[int, int]:
+        """Their numbers, the smaller one first."""
+        low, high = sorted((self.first.number, self.then.number))
+        return low, high
 
 
 @transaction.atomic
-def answer_question(  # noqa: PLR0913 - what an answer is made of
-    *,
-    first: Change,
-    then: Change,
-    kind: StatementKind,
-    only_first: OnlyFirst,
-    by: User,
-    window: Window,
-    plan_fingerprint: str,
-    reason: str = "",
+def answer_question(
+    *, on: OnPair, kind: StatementKind, only_first: OnlyFirst, reason: str = ""
 ) -> Statement:
-    """Say how two changes of a window belong together. One event is logged.
+    """Say how two changes belong together. One event is logged.
 
     An earlier answer about the two is superseded; approvals given without this one become void.
+    Where they are unrelated, and it is said how one can know, the names that spoke for a coupling
+    say nothing any more between the two projects, as long as this counts.
 
     Args:
-        first: the change that goes first, where the answer is an order.
-        then: the other one.
+        on: which, and who says it.
         kind: how they belong together.
-        only_first: what happens while only `first` is live.
-        by: who says so.
-        window: the window that both are booked in.
-        plan_fingerprint: digest of the plan that the page showed.
+        only_first: what happens while only the first of them is live.
         reason: how one can know; shown to everybody.
 
     Raises:
         NotPermitted: neither the requester of one of them nor a reviewer.
         OutOfDate: the plan is not what the page showed any more.
-        Refused: the window is locked or over, or they are not both booked in it.
+        Refused: the window is locked or over; they are not both booked in it, and nobody asks.
     """
-    take_turn(window)
-    now = timezone.now()
-    backports = list(
-        Backport.objects.filter(
-            window=window, change__in=[first, then], status__in=OPEN_STATUSES
-        ).select_related("change", "requester", "edited_by")
-    )
-    actor = actor_of(by)
-    relations: frozenset[Relation] = frozenset().union(
-        *(relations_to(actor, backport) for backport in backports)
-    )
-    require(actor, Act.ANSWER_QUESTION, relations)
-    plan = newest_plan(window)
-    if plan is None or plan.fingerprint != plan_fingerprint:
-        raise OutOfDate("The plan changed since you opened it; read it again.")
-    if window.is_locked or window.is_over(now):
-        raise Refused("The queue of this window is fixed; unlock it first.")
-    if len(backports) != BOTH:
-        raise Refused("Both changes have to be booked in this window.")
-    low, high = sorted((first.number, then.number))
+    others, now = _take(on)
+    low, high = on.numbers
     Statement.objects.filter(low=low, high=high, superseded_at__isnull=True).update(
         superseded_at=now
     )
     statement = Statement.objects.create(
-        first=first,
-        then=then,
+        first=on.first,
+        then=on.then,
         low=low,
         high=high,
         kind=kind.value,
         only_first=only_first.value,
-        by=by,
+        by=on.by,
         reason=reason.strip(),
         made_at=now,
     )
+    if kind is StatementKind.UNRELATED and statement.reason:
+        _dismiss(on, statement)
     record(
         kind="question.answer",
-        actor=by,
-        window=window,
+        actor=on.by,
+        window=on.window,
         payload={
-            "first": first.number,
-            "then": then.number,
+            "first": on.first.number,
+            "then": on.then.number,
             "kind": kind.value,
             "only_first": only_first.value,
             "reason": reason.strip(),
         },
         at=now,
     )
-    replan_window(window=window, now=now)
+    for window in (on.window, *others):
+        replan_window(window=window, now=now)
     return statement
+
+
+@transaction.atomic
+def contest_answer(*, on: OnPair, reason: str) -> None:
+    """Say that an answer is wrong: nobody goes by it, and both are held until it is given anew.
+
+    One event is logged. Names that it had dismissed speak again.
+
+    Raises:
+        NotPermitted: neither the requester of one of them nor a reviewer.
+        OutOfDate: the plan is not what the page showed any more.
+        Refused: the window is locked or over, nobody answered, or no reason.
+    """
+    others, now = _take(on)
+    if not reason.strip():
+        raise Refused("Say what is wrong about it.")
+    low, high = on.numbers
+    answered = Statement.objects.filter(low=low, high=high, superseded_at__isnull=True)
+    about = answered.select_related("by").first()
+    if about is None:
+        raise Refused("Nobody has answered that, or somebody contested it before.")
+    answered.update(
+        superseded_at=now, contested_at=now, contested_by=on.by, contest_reason=reason.strip()
+    )
+    record(
+        kind="question.contest",
+        actor=on.by,
+        window=on.window,
+        payload={"first": low, "then": high, "of": about.by.username, "reason": reason.strip()},
+        at=now,
+    )
+    for window in (on.window, *others):
+        replan_window(window=window, now=now)
+
+
+def _take(on: OnPair) -> tuple[list[Window], datetime]:
+    """Take the windows of two changes; let pass who may say how they belong together.
+
+    Returns:
+        The other windows that have to be planned again, and the clock.
+    """
+    booked = Backport.objects.filter(change__in=[on.first, on.then], status__in=OPEN_STATUSES)
+    windows = {one.window_id: one.window for one in booked.select_related("window")}
+    windows[on.window.pk] = on.window
+    for _, window in sorted(windows.items()):
+        take_turn(window)
+    now = timezone.now()
+    backports = list(booked.select_related("change", "requester", "edited_by"))
+    actor = actor_of(on.by)
+    relations: frozenset[Relation] = frozenset().union(
+        *(relations_to(actor, backport) for backport in backports)
+    )
+    require(actor, Act.ANSWER_QUESTION, relations)
+    plan = newest_plan(on.window)
+    if plan is None or plan.fingerprint != on.plan_fingerprint:
+        raise OutOfDate("The plan changed since you opened it; read it again.")
+    if on.window.is_locked or on.window.is_over(now):
+        raise Refused("The queue of this window is fixed; unlock it first.")
+    here = {one.change_id for one in backports if one.window_id == on.window.pk}
+    low, high = on.numbers
+    is_known = (
+        Question.objects.filter(window=on.window, low=low, high=high, closed_at__isnull=True),
+        Statement.objects.filter(low=low, high=high, superseded_at__isnull=True),
+    )
+    if not here or (len(here) == 1 and not any(rows.exists() for rows in is_known)):
+        raise Refused("Both changes have to be booked in this window.")
+    others = [
+        window
+        for key, window in sorted(windows.items())
+        if key != on.window.pk and not window.is_locked and not window.is_over(now)
+    ]
+    return others, now
+
+
+def _dismiss(on: OnPair, statement: Statement) -> None:
+    """Note which names say nothing any more between two projects."""
+    low, high = on.numbers
+    asked = Question.objects.filter(low=low, high=high, closed_at__isnull=True)
+    evidence = [
+        Evidence(one["kind"], one["points"], one["text"], tuple(one["names"]))
+        for question in asked
+        for one in question.evidence
+    ]
+    projects = projects_of(on.first.project, on.then.project)
+    DismissedName.objects.bulk_create(
+        DismissedName(
+            statement=statement, low_project=projects[0], high_project=projects[1], name=name
+        )
+        for name in sorted(names_to_dismiss(evidence))
+    )

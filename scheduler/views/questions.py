@@ -6,9 +6,9 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from scheduler.domain.statements import OnlyFirst, StatementKind
-from scheduler.forms import AnswerForm
+from scheduler.forms import CONTEST, AnswerForm
 from scheduler.models import Change, Window
-from scheduler.services.statements import answer_question
+from scheduler.services.statements import OnPair, answer_question, contest_answer
 from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, local_address
 from scheduler.views.windows import show
 
@@ -22,7 +22,7 @@ KINDS = {
 
 @require_POST
 def answer(request: PageRequest, pk: int) -> HttpResponse:
-    """Say which of two changes is first, or that they go together, or that they are unrelated."""
+    """Say how two changes belong together, or that an answer to that is wrong."""
     window = get_object_or_404(Window, pk=pk)
     form = AnswerForm(request.POST)
     if not form.is_valid():
@@ -33,17 +33,18 @@ def answer(request: PageRequest, pk: int) -> HttpResponse:
     b = get_object_or_404(Change, number=given["high"])
     first, then = (b, a) if given["answer"] == "b-first" else (a, b)
 
+    on = OnPair(first, then, request.user, window, given["plan_fingerprint"])
+
     def effect() -> str:
-        answer_question(
-            first=first,
-            then=then,
-            kind=KINDS[given["answer"]],
-            only_first=OnlyFirst(given["only_first"] or OnlyFirst.NOTHING),
-            by=request.user,
-            window=window,
-            plan_fingerprint=given["plan_fingerprint"],
-            reason=given["reason"],
-        )
+        if given["answer"] == CONTEST:
+            contest_answer(on=on, reason=given["reason"])
+        else:
+            answer_question(
+                on=on,
+                kind=KINDS[given["answer"]],
+                only_first=OnlyFirst(given["only_first"] or OnlyFirst.NOTHING),
+                reason=given["reason"],
+            )
         here = reverse("window", args=[pk])
         return local_address(request, given["back"], otherwise=here)
 
@@ -51,5 +52,6 @@ def answer(request: PageRequest, pk: int) -> HttpResponse:
     if isinstance(result, Refusal):
         return show(request, window, refusal=result)
     if request.htmx:
-        return show(request, window, done="Answered; the window was planned again.")
+        said = "Contested; both are held" if given["answer"] == CONTEST else "Answered"
+        return show(request, window, done=f"{said}; the window was planned again.")
     return redirect(result)

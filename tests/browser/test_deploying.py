@@ -15,7 +15,7 @@ from scheduler.services.changes import fetch, store_changes
 from scheduler.services.clock import database_now
 from scheduler.services.invariants import INVARIANTS
 from scheduler.services.reviews import approve_backport
-from scheduler.services.statements import answer_question
+from scheduler.services.statements import OnPair, answer_question
 from tests.browser.accessibility import PHONE, assert_accessible
 from tests.browser.conftest import Open
 from tests.driving import Drive, lock
@@ -39,13 +39,15 @@ def ready(october: Window, settings: Settings) -> Drive:
             submit_backport(change=change, window=october, requester=ada, answers=answers())
         )
     answer_question(
-        window=october,
-        first=booked[1].change,
-        then=booked[0].change,
-        plan_fingerprint=Plan.objects.latest("version").fingerprint,
+        on=OnPair(
+            booked[1].change,
+            booked[0].change,
+            ada,
+            october,
+            Plan.objects.latest("version").fingerprint,
+        ),
         kind=StatementKind.BEFORE,
         only_first=OnlyFirst.DEGRADED,
-        by=ada,
         reason="It gives the schema up.",
     )
     for backport in booked:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from scheduler.domain.changes import Change, ChangedFile
+from scheduler.domain.coupling.background import Background
 from scheduler.domain.coupling.diffs import LONGEST_LINE, MOST_LINES, changed_lines, lines_of
 from scheduler.domain.coupling.identifiers import (
     LONGEST,
@@ -59,7 +60,7 @@ def change(number: int, diff: str, *, says: str = "", subject: str = "", owner: 
 
 def asked(*changes: Change) -> Question | None:
     """Return what is asked about two changes."""
-    return next(questions(changes, rarity=COMMON), None)
+    return next(questions(changes, Background(rarity=COMMON)), None)
 
 
 def kinds(question: Question | None) -> dict[str, int]:
@@ -330,12 +331,12 @@ def test_without_a_diff_only_bug_and_mention_are_known() -> None:
 def test_the_same_comes_out_in_any_order_and_from_stored_traits() -> None:
     one, other = change(1, USES, says="Bug: T9"), change(2, DEFINES)
     traits = {each.number: traits_of(each) for each in (one, other)}
-    straight = list(questions([one, other], rarity=COMMON))
-    assert list(questions([other, one], rarity=COMMON)) == straight
+    straight = list(questions([one, other], Background(rarity=COMMON)))
+    assert list(questions([other, one], Background(rarity=COMMON))) == straight
     bare = [replace(each, diff="") for each in (one, other)]
-    assert list(questions(bare, traits, COMMON)) == straight
+    assert list(questions(bare, Background(traits, COMMON))) == straight
     traits[3] = traits_of(change(3, USES))
-    assert list(questions(bare, traits, COMMON)) == straight
+    assert list(questions(bare, Background(traits, COMMON))) == straight
 
 
 def test_a_change_that_says_nothing_has_no_traits() -> None:
@@ -405,7 +406,7 @@ def test_two_subjects_that_say_the_same_count() -> None:
     assert kinds(asked(one, other)) == {"shared-words": 3}
     common = Rarity(100_000, words={"fold": 9_000, "zygomorphic": 9_000, "plumage": 9_000})
     one, other = (replace(each, message=f"{each.message}\n\nBug: T9") for each in (one, other))
-    found = next(questions([one, other], rarity=common))
+    found = next(questions([one, other], Background(rarity=common)))
     assert {piece.kind: piece.points for piece in found.evidence}["shared-words"] == 1
 
 

@@ -37,7 +37,7 @@ from scheduler.services.backports import amend_backport, hand_over_backport
 from scheduler.services.events import Head, hash_of, read_log, record
 from scheduler.services.invariants import INVARIANTS
 from scheduler.services.notifications import deliver_events
-from scheduler.services.statements import answer_question
+from scheduler.services.statements import OnPair, answer_question
 from scheduler.services.windows import lock_window, unlock_window
 from tests.factories import answers, approve, fetched, make_backport, make_change, make_window
 
@@ -306,13 +306,9 @@ def busy(ada: User, rae: User, dev: User, rel: User, window: Window) -> Backport
     plan = newest_plan(window)
     assert plan is not None
     answer_question(
-        first=second.change,
-        then=first.change,
+        on=OnPair(second.change, first.change, rae, window, plan.fingerprint),
         kind=StatementKind.BEFORE,
         only_first=OnlyFirst.NOTHING,
-        by=rae,
-        window=window,
-        plan_fingerprint=plan.fingerprint,
         reason="It reads what the other one sets.",
     )
     approve(first, rae)

@@ -5,9 +5,10 @@ from django.utils import timezone
 
 from scheduler.adapters.name_table import shipped_rarity
 from scheduler.adapters.stored_traits import VERSION, from_json, to_json
+from scheduler.couplings import rarity_among, traits_kept_of
 from scheduler.domain.coupling.traits import traits_of
 from scheduler.models import Change, ChangeTraits, Question, SeenName, User, Window
-from scheduler.queries import planned_now, rarity_among, traits_kept_of
+from scheduler.queries import planned_now
 from scheduler.services.changes import store_changes
 from scheduler.services.coupling import learn_from_what_is_new
 from tests.factories import fetched, make_backport

@@ -25,7 +25,7 @@ from scheduler.queries import newest_plan
 from scheduler.services.backports import withdraw_backport
 from scheduler.services.moving import book_again, move_on, next_window_with_room
 from scheduler.services.notifications import deliver_events
-from scheduler.services.statements import answer_question
+from scheduler.services.statements import OnPair, answer_question
 from scheduler.services.windows import LEFT_FOR, lock_window, miss_what_is_left, unlock_window
 from tests.factories import answers, approve, fetched, make_backport, make_change, make_window
 from tests.services.checks import kinds, wrongs
@@ -51,13 +51,9 @@ def say(window: Window, by: User, first: Backport, then: Backport, kind: Stateme
     plan = newest_plan(window)
     assert plan is not None
     answer_question(
-        first=first.change,
-        then=then.change,
+        on=OnPair(first.change, then.change, by, window, plan.fingerprint),
         kind=kind,
         only_first=OnlyFirst.NOTHING,
-        by=by,
-        window=window,
-        plan_fingerprint=plan.fingerprint,
     )
 
 

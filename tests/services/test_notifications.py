@@ -45,7 +45,7 @@ from scheduler.services.reviews import (
     veto_backport,
     withdraw_approval,
 )
-from scheduler.services.statements import answer_question
+from scheduler.services.statements import OnPair, answer_question
 from scheduler.services.windows import lock_window, unlock_window
 from tests.factories import (
     answers,
@@ -276,13 +276,9 @@ def test_an_answer_is_told_to_both_requesters(
     plan = newest_plan(window)
     assert plan is not None
     answer_question(
-        first=booked.change,
-        then=other.change,
+        on=OnPair(booked.change, other.change, rae, window, plan.fingerprint),
         kind=StatementKind.BEFORE,
         only_first=OnlyFirst.NOTHING,
-        by=rae,
-        window=window,
-        plan_fingerprint=plan.fingerprint,
     )
     assert told_of_new() == {("ada", "own"), ("dev", "own")}
 

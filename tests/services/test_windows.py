@@ -13,8 +13,8 @@ from scheduler.models import Backport, Event, Plan, Question, Statement, User, W
 from scheduler.queries import newest_plan, planned_now
 from scheduler.services.changes import refresh_open_windows, store_changes
 from scheduler.services.plans import replan_window
-from scheduler.services.statements import answer_question
 from scheduler.services.windows import lock_window, unlock_window
+from tests.answering import answer, shown
 from tests.factories import approve, fetched, fetched_fix, make_backport
 from tests.fakes import FakeReviewSystem
 
@@ -25,12 +25,6 @@ def kinds() -> list[str]:
     return list(Event.objects.values_list("kind", flat=True))
 
 
-def shown(window: Window) -> str:
-    plan = newest_plan(window)
-    assert plan is not None
-    return plan.fingerprint
-
-
 @pytest.fixture
 def pair(window: Window, ada: User) -> tuple[Backport, Backport]:
     """Two backports of different repositories about one bug."""
@@ -38,21 +32,6 @@ def pair(window: Window, ada: User) -> tuple[Backport, Backport]:
         make_backport(window, ada, fetched(1, message=BUG.format(1))),
         make_backport(window, ada, *fetched_fix(2, message=BUG.format(2))),
     )
-
-
-def answer(pair: tuple[Backport, Backport], by: User, **differing: object) -> Statement:
-    window = pair[0].window
-    given: dict[str, object] = {
-        "first": pair[0].change,
-        "then": pair[1].change,
-        "kind": StatementKind.BEFORE,
-        "only_first": OnlyFirst.DEGRADED,
-        "by": by,
-        "window": window,
-        "plan_fingerprint": shown(window),
-        **differing,
-    }
-    return answer_question(**given)  # type: ignore[arg-type]
 
 
 def test_a_suspected_coupling_is_asked_about(pair: tuple[Backport, Backport]) -> None:

@@ -14,7 +14,7 @@ from scheduler.queries import newest_plan
 from scheduler.services.backports import read_again, submit_backports, withdraw_backport
 from scheduler.services.events import record
 from scheduler.services.reviews import approve_backport
-from scheduler.services.statements import answer_question
+from scheduler.services.statements import OnPair, answer_question
 from swat.embedded.gerrit import DemoGerrit
 from tests.factories import answers, fetched, make_backport
 from tests.views.conftest import ANSWERS, CIRRUS, DAY, EVENTS, Book, in_a_day
@@ -300,13 +300,11 @@ def test_what_waits_for_another_says_for_which_and_what_that_needs(
     plan = newest_plan(october)
     assert plan is not None
     answer_question(
-        first=Change.objects.get(number=CIRRUS),
-        then=later.change,
+        on=OnPair(
+            Change.objects.get(number=CIRRUS), later.change, cast["rae"], october, plan.fingerprint
+        ),
         kind=StatementKind.BEFORE,
         only_first=OnlyFirst.DEGRADED,
-        by=cast["rae"],
-        window=october,
-        plan_fingerprint=plan.fingerprint,
     )
     read_again(later)
     approve_backport(

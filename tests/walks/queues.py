@@ -16,7 +16,7 @@ from scheduler.models import Backport, Change, Delivery, Event, User, Window
 from scheduler.queries import newest_plan
 from scheduler.services import backports, reviews
 from scheduler.services.plans import replan_window
-from scheduler.services.statements import answer_question
+from scheduler.services.statements import OnPair, answer_question
 from tests.driving import lock
 from tests.factories import approve, fetched, make_backport, make_window
 
@@ -137,11 +137,7 @@ def _say_together(window: Window, by: User, pair: Sequence[Change]) -> None:
     plan = newest_plan(window)
     assert plan is not None
     answer_question(
-        first=pair[0],
-        then=pair[1],
+        on=OnPair(pair[0], pair[1], by, window, plan.fingerprint),
         kind=StatementKind.TOGETHER,
         only_first=OnlyFirst.OUTAGE,
-        by=by,
-        window=window,
-        plan_fingerprint=plan.fingerprint,
     )

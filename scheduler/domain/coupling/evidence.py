@@ -24,6 +24,7 @@ GIVEN_UP_POINTS, UNIQUE_POINTS = 2, 3
 STOPS_USING_POINTS = 2
 SAME_AUTHOR_POINTS = 1
 ASK_FROM = 3
+ASK_ACROSS_FROM = 6  # of another window, or the train: many more pairs are looked at
 
 # How rare something has to be (`Rarity`): 5.7 is one change in 300, 7.2 one in 1,340.
 UNCOMMON, RARE, RAREST = 5.7, 7.2, 8.7
@@ -104,7 +105,8 @@ def _given_up(sides: Sides, rarity: Rarity) -> Iterator[Evidence]:
     """One gives up what the other defines; a name that only one may have counts however common."""
     for here in sides.both_ways():
         where = here.ones.names.given_up, here.others.names.defined
-        unique = {name: one for name in where[0].keys() & where[1] if (one := unique_name(name))}
+        both = (where[0].keys() & where[1]) - rarity.ignored
+        unique = {name: one for name in both if (one := unique_name(name))}
         rare = [name for name in _rarest(*where, rarity, RARE) if name not in unique]
         if names := [*sorted(unique), *rare]:
             deeds, points, once = ("gives up", "defines"), GIVEN_UP_POINTS, ""
@@ -181,10 +183,11 @@ def _shared_words(sides: Sides, rarity: Rarity) -> Iterator[Evidence]:
         points += 1
     if len(words) > 1:
         points += 1
-    if len(sides.ones.subject & sides.others.subject) > 1:
+    subject = (sides.ones.subject & sides.others.subject) - rarity.ignored
+    if len(subject) > 1:
         points += 1
     if points:
-        said = words or sorted(sides.ones.subject & sides.others.subject)
+        said = words or sorted(subject)
         told = " and ".join(f"“{word}”" for word in said[:SEVERAL])
         yield Evidence(
             "shared-words", points, f"both messages say {told}", tuple(said[:MOST_NAMED])

@@ -1,12 +1,14 @@
 """Which two changes somebody is asked about: each pair with enough evidence, and the advice."""
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import combinations
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, product
 
 from scheduler.domain.changes import Change
 from scheduler.domain.coupling.advice import advice_on
+from scheduler.domain.coupling.background import NOTHING_BESIDES, Background
 from scheduler.domain.coupling.evidence import (
+    ASK_ACROSS_FROM,
     ASK_FROM,
     MOST_SHARING,
     UNCOMMON,
@@ -18,7 +20,7 @@ from scheduler.domain.coupling.evidence import (
     mentions,
     same_bug,
 )
-from scheduler.domain.coupling.rarity import NOTHING_SEEN, Rarity
+from scheduler.domain.coupling.rarity import Rarity
 from scheduler.domain.coupling.traits import Traits, traits_of
 
 
@@ -40,11 +42,20 @@ class Question:
     first: int | None
     evidence: tuple[Evidence, ...]
 
+    def beside(self, found: "Question") -> "Question":
+        """Return the same pair with what else was found of it, and its advice."""
+        return replace(
+            found,
+            points=self.points + found.points,
+            evidence=(*self.evidence, *found.evidence),
+        )
+
+
+PairsOf = Callable[[Sequence[int]], Iterable[Pair]]
+
 
 def questions(
-    changes: Iterable[Change],
-    traits: Mapping[int, Traits] | None = None,
-    rarity: Rarity = NOTHING_SEEN,
+    changes: Iterable[Change], background: Background = NOTHING_BESIDES
 ) -> Iterator[Question]:
     """Yield a question for every pair of changes of different repositories with enough evidence.
 
@@ -53,28 +64,72 @@ def questions(
 
     Args:
         changes: those that may belong together.
-        traits: what was worked out of them before, by number; the others are read now.
-        rarity: how rare names and words are.
+        background: what is known besides.
     """
-    by_number = {change.number: change for change in changes}
-    known = {number: its for number, its in (traits or {}).items() if number in by_number}
+    return _asked({change.number: change for change in changes}, background, ASK_FROM, _every_pair)
+
+
+def _every_pair(numbers: Sequence[int]) -> Iterator[Pair]:
+    return combinations(numbers, 2)
+
+
+def questions_across(
+    changes: Iterable[Change], others: Iterable[Change], background: Background = NOTHING_BESIDES
+) -> Iterator[Question]:
+    """Yield a question for each pair of one change and one of others with a lot of evidence.
+
+    Many more pairs are looked at than in one window, so that more is asked of the evidence.
+
+    Args:
+        changes: those of a window.
+        others: those of other windows, or that ride the train; none of the window.
+        background: what is known besides.
+    """
+    here = {change.number: change for change in changes}
+    there = {other.number: other for other in others}
+
+    def across(numbers: Sequence[int]) -> Iterator[Pair]:
+        ours = [number for number in numbers if number in here]
+        for one, other in product(ours, [number for number in numbers if number in there]):
+            yield min(one, other), max(one, other)
+
+    for question in _asked(here | there, background, ASK_ACROSS_FROM, across):
+        if (question.changes[0] in here) != (question.changes[1] in here):
+            yield question
+
+
+def _asked(
+    by_number: Mapping[int, Change],
+    background: Background,
+    least: int,
+    pairs_of: PairsOf,
+) -> Iterator[Question]:
+    """Yield the questions about pairs with at least so many points.
+
+    Args:
+        by_number: the changes.
+        background: what is known besides.
+        least: points.
+        pairs_of: which pairs of some changes that share something are looked at.
+    """
+    known = {number: its for number, its in background.traits.items() if number in by_number}
     for change in by_number.values():
         if change.number not in known and change.diff:
             known[change.number] = traits_of(change)
     found: dict[Pair, list[Evidence]] = {}
     for pair, one_more in (*same_bug(by_number), *mentions(by_number)):
         found.setdefault(pair, []).append(one_more)
-    for pair in sorted({*found, *_sharing(known, rarity)}):
+    for pair in sorted({*found, *_sharing(known, background.rarity, pairs_of)}):
         one, other = by_number[pair[0]], by_number[pair[1]]
         if one.project == other.project or one.key == other.key:
             continue
         ones, others = known.get(one.number, _UNKNOWN), known.get(other.number, _UNKNOWN)
         if ones.is_aside or others.is_aside:
             continue
-        sides = Sides(one, other, ones, others)
+        sides, rarity = Sides(one, other, ones, others), background.rarity_between(one, other)
         evidence = (*found.get(pair, ()), *evidence_of(sides, rarity))
         points = sum(piece.points for piece in evidence)
-        if points >= ASK_FROM:
+        if points >= least:
             advice = advice_on(sides, rarity)
             yield Question(pair, points, advice.word, advice.first, evidence)
 
@@ -82,7 +137,11 @@ def questions(
 _UNKNOWN = Traits()
 
 
-def _sharing(traits: Mapping[int, Traits], rarity: Rarity) -> Iterator[Pair]:
+def _sharing(
+    traits: Mapping[int, Traits],
+    rarity: Rarity,
+    pairs_of: PairsOf,
+) -> Iterator[Pair]:
     """Yield the pairs that share anything that says something."""
     having: dict[Hashable, list[int]] = {}
     for number in sorted(traits):
@@ -96,4 +155,4 @@ def _sharing(traits: Mapping[int, Traits], rarity: Rarity) -> Iterator[Pair]:
             having.setdefault(shared, []).append(number)
     for numbers in having.values():
         if 1 < len(numbers) <= MOST_SHARING:
-            yield from combinations(numbers, 2)
+            yield from pairs_of(numbers)

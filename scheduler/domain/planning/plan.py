@@ -2,15 +2,14 @@
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from scheduler.domain.backports import Backport
 from scheduler.domain.changes import Change, ChangeSet
+from scheduler.domain.coupling.background import NOTHING_BESIDES, Background
 from scheduler.domain.coupling.questions import Question, questions
-from scheduler.domain.coupling.rarity import NOTHING_SEEN, Rarity
-from scheduler.domain.coupling.traits import Traits
 from scheduler.domain.dependencies import Dependencies, Problem
 from scheduler.domain.errors import UnsafeQueue
 from scheduler.domain.planning.edges import Because, Edges
@@ -36,8 +35,9 @@ class PlanInput:
         backports: in booking order, one per change.
         order: an order that somebody proposes, to be judged; it does not change the plan.
         gone: minutes of the window that are over: no step starts before them.
-        traits: what was worked out of the changes before, by number; the others are read now.
-        rarity: how rare the names in their diffs are.
+        background: what the detector of couplings knows besides the changes.
+        asked: questions that were found before: about a backport and a change that is not in this
+            window, or because somebody contested an answer.
     """
 
     now: datetime
@@ -50,8 +50,8 @@ class PlanInput:
     statements: tuple[Statement, ...] = ()
     order: tuple[tuple[int, ...], ...] | None = None
     gone: int = 0
-    traits: Mapping[int, Traits] = field(default_factory=dict)
-    rarity: Rarity = NOTHING_SEEN
+    background: Background = NOTHING_BESIDES
+    asked: tuple[Question, ...] = ()
 
 
 class Step(NamedTuple):
@@ -183,15 +183,18 @@ class _Planning:
 
     def _open_questions(self) -> tuple[Question, ...]:
         said = {frozenset((s.first, s.then)) for s in self.given.statements}
+        booked = [self.changes[number] for number in self.numbers]
+        asked = {
+            question.changes: question
+            for question in questions(booked, self.given.background)
+            if not self.edges.is_ordered(*question.changes)
+        }
+        for question in self.given.asked:
+            if not self.backports.keys().isdisjoint(question.changes):
+                found = asked.get(question.changes)
+                asked[question.changes] = question.beside(found) if found else question
         return tuple(
-            question
-            for question in questions(
-                (self.changes[number] for number in self.numbers),
-                self.given.traits,
-                self.given.rarity,
-            )
-            if frozenset(question.changes) not in said
-            and not self.edges.is_ordered(*question.changes)
+            question for pair, question in sorted(asked.items()) if frozenset(pair) not in said
         )
 
     def _judge(self) -> None:

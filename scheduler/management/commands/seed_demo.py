@@ -40,7 +40,7 @@ from scheduler.services.calendar import make_coming_windows
 from scheduler.services.changes import fetch, store_changes
 from scheduler.services.plans import replan_window
 from scheduler.services.reviews import approve_backport
-from scheduler.services.statements import answer_question
+from scheduler.services.statements import OnPair, answer_question
 from scheduler.services.windows import lock_window
 from swat.embedded.cast import CAST
 from swat.embedded.gerrit_changes import NEW, OLD, SITUATIONS
@@ -417,13 +417,9 @@ def state_order(window: Window, by: User) -> None:
         return
     first, then = (Change.objects.get(number=number) for number in numbers)
     answer_question(
-        first=first,
-        then=then,
+        on=OnPair(first, then, by, window, plan.fingerprint),
         kind=StatementKind.BEFORE,
         only_first=OnlyFirst.NOTHING,
-        by=by,
-        window=window,
-        plan_fingerprint=plan.fingerprint,
         reason="The second reads a setting that the first one adds.",
     )
 

@@ -1,0 +1,397 @@
+"""Answers about two changes: contested, teaching, and about a change that is not in the window."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from scheduler.adapters.plan_document import parse, render
+from scheduler.domain.changes import ChangeStatus
+from scheduler.domain.errors import NotPermitted, OutOfDate, Refused
+from scheduler.domain.planning.plan import plan_window
+from scheduler.domain.statements import OnlyFirst, StatementKind
+from scheduler.models import (
+    Backport,
+    Change,
+    DismissedName,
+    Event,
+    Notification,
+    Question,
+    Statement,
+    User,
+    Window,
+)
+from scheduler.queries import newest_plan
+from scheduler.services.notifications import deliver_events
+from scheduler.services.plans import replan_window
+from scheduler.services.statements import contest_answer
+from tests.answering import answer, contest, on_pair, shown, unrelated
+from tests.driving import lock
+from tests.factories import (
+    BRANCH,
+    approve,
+    fetched,
+    make_backport,
+    make_change,
+    make_person,
+    make_train,
+    make_window,
+)
+from tests.services.checks import wrongs
+
+DEFINES = "--- a/b.js\n+++ b/b.js\n@@ -0,0 +10,1 @@\n+mw.fancy.openPlumage = function () {\n"
+USES = "--- a/a.js\n+++ b/a.js\n@@ -0,0 +20,1 @@\n+mw.fancy.openPlumage( event );\n"
+OTHER_NAME = "--- a/c.js\n+++ b/c.js\n@@ -0,0 +10,1 @@\n+mw.fancy.closeFeathers = function () {\n"
+USES_OTHER = "--- a/d.js\n+++ b/d.js\n@@ -0,0 +20,1 @@\n+mw.fancy.closeFeathers( event );\n"
+BUG = "Change\n\nBug: T4711\nChange-Id: I{:040x}"
+WHY = "The two are of different tools."
+ECHO, FLOW = "mediawiki/extensions/Echo", "mediawiki/extensions/Flow"
+
+pytestmark = pytest.mark.django_db
+
+
+def code(number: int, project: str, diff: str = "", **facts: Any) -> Any:  # noqa: ANN401
+    return fetched(number, **{"project": project, "branch": BRANCH, "diff": diff, **facts})
+
+
+def book(window: Window, by: User, number: int, project: str, diff: str, **facts: Any) -> Backport:  # noqa: ANN401
+    """Book a fix that is merged in master."""
+    merged = {**facts, "branch": "master", "status": ChangeStatus.MERGED, "diff": ""}
+    given = {"change_id": f"I{number:040x}", **facts}
+    fix = code(number, project, diff, **given)
+    return make_backport(window, by, fix, code(number + 100_000, project, **{**given, **merged}))
+
+
+@pytest.fixture
+def pair(window: Window, ada: User) -> tuple[Backport, Backport]:
+    """Two backports of one window: what the first defines, the second starts to use."""
+    return book(window, ada, 1, ECHO, DEFINES), book(window, ada, 2, FLOW, USES)
+
+
+def asked(window: Window | None = None) -> list[tuple[int, int]]:
+    rows = Question.objects.filter(closed_at__isnull=True)
+    if window is not None:
+        rows = rows.filter(window=window)
+    return sorted(rows.values_list("low", "high"))
+
+
+def objected(window: Window, rule: str = "coupling-unanswered") -> set[int]:
+    """Return the backports of which a rule says something in the newest plan."""
+    plan = newest_plan(window)
+    assert plan is not None
+    return {one["change"] for one in plan.result["findings"] if one["rule"] == rule}
+
+
+# --- Unrelated, and what that teaches -----------------------------------------------------------
+
+
+def test_names_that_somebody_dismissed_are_not_asked_about_again(
+    pair: tuple[Backport, Backport], window: Window, ada: User, rae: User
+) -> None:
+    unrelated(pair, rae, reason=WHY)
+    book(window, ada, 3, ECHO, DEFINES)
+    book(window, ada, 4, FLOW, USES)
+    assert asked() == []
+    # Another name of the same two projects speaks, and so does the same name of others.
+    book(window, ada, 5, ECHO, OTHER_NAME)
+    book(window, ada, 6, FLOW, USES_OTHER)
+    assert asked() == [(5, 6)]
+    book(window, ada, 7, "mediawiki/extensions/Cite", USES)
+    assert (1, 7) in asked()
+    assert wrongs() == []
+
+
+def test_without_a_reason_nothing_is_learned(
+    pair: tuple[Backport, Backport], window: Window, ada: User, rae: User
+) -> None:
+    unrelated(pair, rae)
+    book(window, ada, 3, ECHO, DEFINES)
+    assert asked() == [(2, 3)]
+    assert not DismissedName.objects.exists()
+
+
+def test_names_speak_again_once_somebody_says_otherwise(
+    pair: tuple[Backport, Backport], window: Window, ada: User, rae: User
+) -> None:
+    unrelated(pair, rae, reason=WHY)
+    answer(pair, rae)
+    book(window, ada, 3, ECHO, DEFINES)
+    assert asked() == [(2, 3)]
+
+
+def test_a_bug_that_two_changes_share_is_dismissed_for_these_two_alone(
+    window: Window, ada: User, rae: User
+) -> None:
+    pair = (
+        book(window, ada, 1, ECHO, "", message=BUG.format(1)),
+        book(window, ada, 2, FLOW, "", message=BUG.format(2)),
+    )
+    unrelated(pair, rae, reason=WHY)
+    book(window, ada, 3, ECHO, "", message=BUG.format(3))
+    assert asked() == [(2, 3)]
+
+
+def test_a_plan_document_carries_what_was_dismissed(
+    pair: tuple[Backport, Backport], window: Window, ada: User, rae: User
+) -> None:
+    unrelated(pair, rae, reason=WHY)
+    plan = newest_plan(window)
+    assert plan is not None
+    (dismissed,) = plan.document["dismissed"]
+    assert dismissed["projects"] == [ECHO, FLOW]
+    assert "openplumage" in dismissed["names"]
+
+
+# --- Contested ----------------------------------------------------------------------------------
+
+
+def test_what_somebody_contests_is_asked_again_and_both_are_held(
+    pair: tuple[Backport, Backport], window: Window, ada: User, rae: User
+) -> None:
+    answer(pair, ada)
+    assert objected(window) == set()
+    contest(pair, rae, reason="Both break that way.")
+    assert asked() == [(1, 2)]
+    assert objected(window) == {1, 2}
+    evidence = Question.objects.get(closed_at__isnull=True).evidence
+    assert evidence[0]["text"] == "rae contests what ada said: Both break that way."
+    assert {one["kind"] for one in evidence} > {"contested", "defines-what-other-uses"}
+    assert wrongs() == []
+
+    answer(pair, rae, kind=StatementKind.TOGETHER, only_first=OnlyFirst.NOTHING)
+    assert asked() == []
+    assert wrongs() == []
+
+
+def test_an_answer_about_two_that_nothing_else_couples_can_be_contested(
+    window: Window, ada: User, rae: User
+) -> None:
+    """The detector would not ask: the word of who contests is enough."""
+    pair = book(window, ada, 1, ECHO, DEFINES), book(window, ada, 2, FLOW, USES_OTHER)
+    assert asked() == []
+    answer(pair, rae)
+    contest(pair, ada)
+    assert asked() == [(1, 2)]
+    assert objected(window) == {1, 2}
+
+
+def test_both_sides_are_told_that_an_answer_is_contested(
+    window: Window, ada: User, rae: User, dev: User
+) -> None:
+    User.objects.filter(pk__in=[ada.pk, dev.pk]).update(email="x@example.org")
+    User.objects.filter(pk=dev.pk).update(email="y@example.org")
+    pair = book(window, ada, 1, ECHO, DEFINES), book(window, dev, 2, FLOW, USES)
+    answer(pair, rae)
+    deliver_events(at=timezone.now())
+    Notification.objects.all().delete()
+    contest(pair, rae)
+    deliver_events(at=timezone.now())
+    assert set(Notification.objects.values_list("recipient__username", flat=True)) == {"ada", "dev"}
+
+
+def test_contesting_ends_the_approvals_that_were_given_with_the_answer(
+    pair: tuple[Backport, Backport], ada: User, rae: User
+) -> None:
+    unrelated(pair, ada)
+    pair[0].refresh_from_db()
+    assert pair[0].approved_content == ""
+    statement = Statement.objects.get()
+    contest(pair, rae)
+    statement.refresh_from_db()
+    assert statement.contested_by == rae
+    assert statement.superseded_at == statement.contested_at
+    assert Event.objects.latest("seq").kind == "question.contest"
+
+
+def test_a_contest_is_refused(
+    pair: tuple[Backport, Backport], ada: User, rae: User, dev: User
+) -> None:
+    with pytest.raises(Refused, match="Nobody has answered that"):
+        contest(pair, rae)
+    answer(pair, ada)
+    with pytest.raises(NotPermitted):
+        contest(pair, dev)
+    with pytest.raises(Refused, match="Say what is wrong about it"):
+        contest(pair, rae, reason="  ")
+    with pytest.raises(OutOfDate):
+        contest_answer(on=on_pair(pair, rae, plan_fingerprint="0" * 64), reason=WHY)
+    contest(pair, rae)
+    with pytest.raises(Refused, match="somebody contested it before"):
+        contest(pair, rae)
+
+
+def test_a_contest_that_is_not_in_the_log_is_found(
+    pair: tuple[Backport, Backport], ada: User, rae: User
+) -> None:
+    answer(pair, ada)
+    contest(pair, rae)
+    Statement.objects.update(contest_reason="Something else.")
+    assert any("Contest" in wrong for wrong in wrongs())
+
+
+# --- Across windows -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def evening() -> Window:
+    """The window after the first one."""
+    return make_window(in_hours=30, title="Evening SWAT")
+
+
+@pytest.fixture
+def apart(window: Window, evening: Window, ada: User, dev: User) -> tuple[Backport, Backport]:
+    """Two backports of two windows: what the later one defines, the earlier one uses."""
+    return (
+        book(window, ada, 1, FLOW, USES, message=BUG.format(1)),
+        book(evening, dev, 2, ECHO, DEFINES, message=BUG.format(2)),
+    )
+
+
+def test_the_other_half_in_another_window_is_asked_about_in_both(
+    apart: tuple[Backport, Backport], window: Window, evening: Window
+) -> None:
+    replan_window(window=window, now=timezone.now())
+    assert asked(window) == asked(evening) == [(1, 2)]
+    assert (objected(window), objected(evening)) == ({1}, {2})
+    where = Question.objects.get(window=window).evidence[0]
+    assert where["text"].startswith("2 (Echo) is booked in Evening SWAT")
+    # Planning again changes nothing, in whatever order.
+    for again in (evening, window, evening):
+        replan_window(window=again, now=timezone.now())
+    assert Question.objects.count() == 2
+    assert wrongs() == []
+
+
+def test_the_requester_of_the_other_half_answers_and_both_windows_follow(
+    apart: tuple[Backport, Backport], window: Window, evening: Window, dev: User
+) -> None:
+    replan_window(window=window, now=timezone.now())
+    answer((apart[1], apart[0]), dev)  # what is defined goes first, and it goes later
+    assert asked() == []
+    assert objected(window, "dependency-not-scheduled") == {1}
+    assert objected(evening) == set()
+    assert wrongs() == []
+
+
+def test_the_first_half_first_is_fine_across_windows(
+    apart: tuple[Backport, Backport], window: Window, ada: User
+) -> None:
+    replan_window(window=window, now=timezone.now())
+    answer(apart, ada)
+    assert asked() == []
+    assert objected(window, "dependency-not-scheduled") == set()
+
+
+def test_whoever_has_no_part_in_either_does_not_answer(
+    apart: tuple[Backport, Backport], window: Window, rel: User
+) -> None:
+    replan_window(window=window, now=timezone.now())
+    sam = make_person("sam")
+    with pytest.raises(NotPermitted):
+        unrelated(apart, sam)
+
+
+def test_what_nobody_asks_about_is_not_answered_across_windows(
+    window: Window, evening: Window, ada: User, rae: User
+) -> None:
+    pair = book(window, ada, 1, ECHO, DEFINES), book(evening, ada, 2, FLOW, USES_OTHER)
+    with pytest.raises(Refused, match="Both changes have to be booked"):
+        unrelated(pair, rae)
+
+
+def test_little_evidence_is_not_enough_across_windows(
+    window: Window, evening: Window, ada: User
+) -> None:
+    """In one window a shared bug is enough; across windows many more pairs are looked at."""
+    book(window, ada, 1, ECHO, "", message=BUG.format(1))
+    book(evening, ada, 2, FLOW, "", message=BUG.format(2))
+    assert asked() == []
+
+
+def test_a_locked_window_is_left_alone(
+    apart: tuple[Backport, Backport], window: Window, evening: Window, ada: User, rae: User
+) -> None:
+    dev = apart[1].requester
+    replan_window(window=window, now=timezone.now())
+    unrelated(apart, ada)
+    approve(apart[0], rae)
+    lock(window, dev)
+    contest((apart[1], apart[0]), rae)
+    assert asked(window) == []
+    assert asked(evening) == [(1, 2)]
+
+
+def test_the_other_half_that_rides_the_train_is_asked_about(window: Window, ada: User) -> None:
+    make_train(timezone.now())
+    riding = {"branch": "master", "status": ChangeStatus.MERGED, "message": BUG.format(2)}
+    make_change(code(2, ECHO, DEFINES, **riding))
+    book(window, ada, 1, FLOW, USES, message=BUG.format(1))
+    (question,) = Question.objects.all()
+    assert question.evidence[0]["text"].startswith("2 (Echo) rides the train")
+
+    on_newer = {**riding, "included_in": frozenset({"wmf/1.47.0-wmf.31"})}
+    make_change(code(2, ECHO, DEFINES, patch_set=2, **on_newer))
+    replan_window(window=window, now=timezone.now())
+    replan = newest_plan(window)
+    assert replan is not None
+    (told,) = replan.result["questions"]
+    assert told["evidence"][0]["text"] == "2 (Echo) is on 1.47.0-wmf.31 only"
+
+    there = {**riding, "included_in": frozenset({BRANCH, "wmf/1.47.0-wmf.31"})}
+    make_change(code(2, ECHO, DEFINES, patch_set=3, **there))
+    replan_window(window=window, now=timezone.now())
+    assert asked() == []  # wherever the one goes, the other is
+
+
+def test_what_is_declared_is_not_asked_about_across_windows(
+    window: Window, evening: Window, ada: User
+) -> None:
+    book(evening, ada, 2, ECHO, DEFINES, message=BUG.format(2))
+    declaring = f"{BUG.format(1)}\nDepends-On: I{2:040x}"
+    book(window, ada, 1, FLOW, USES, message=declaring)
+    assert asked() == []
+
+
+def test_what_was_long_ago_or_is_far_away_is_not_looked_at(window: Window, ada: User) -> None:
+    far = make_window(in_hours=24 * 40, title="Far away")
+    book(far, ada, 2, ECHO, DEFINES, message=BUG.format(2))
+    riding = {"branch": "master", "status": ChangeStatus.MERGED, "message": BUG.format(3)}
+    make_change(code(3, ECHO, DEFINES, **riding))
+    Change.objects.filter(number=3).update(fetched_at=timezone.now() - timedelta(days=30))
+    book(window, ada, 1, FLOW, USES, message=BUG.format(1))
+    assert asked() == []
+
+
+def test_a_plan_of_a_document_asks_the_same(
+    apart: tuple[Backport, Backport], window: Window
+) -> None:
+    replan_window(window=window, now=timezone.now())
+    stored = newest_plan(window)
+    assert stored is not None
+    again = render(plan_window(parse(json.dumps(stored.document))))
+    assert again["questions"] == stored.result["questions"]
+
+
+def test_a_question_ends_when_the_other_half_leaves(
+    apart: tuple[Backport, Backport], window: Window, evening: Window, rae: User
+) -> None:
+    replan_window(window=window, now=timezone.now())
+    Backport.objects.filter(pk=apart[1].pk).update(status="withdrawn")
+    replan_window(window=window, now=timezone.now())
+    replan_window(window=evening, now=timezone.now())
+    assert asked() == []
+
+
+def test_an_approval_is_not_ended_by_a_question_across_windows(
+    window: Window, evening: Window, ada: User, dev: User, rae: User
+) -> None:
+    own = book(window, ada, 1, FLOW, USES, message=BUG.format(1))
+    approve(own, rae)
+    book(evening, dev, 2, ECHO, DEFINES, message=BUG.format(2))
+    replan_window(window=window, now=timezone.now())
+    own.refresh_from_db()
+    assert own.approved_content != ""
+    assert asked(window) == [(1, 2)]
+    assert shown(window)
