@@ -16,10 +16,8 @@ from scheduler.domain import backports as domain
 from scheduler.domain.changes import Change as Known
 from scheduler.domain.changes import ChangeStatus
 from scheduler.domain.checklist.run import Phase
-from scheduler.domain.dependencies import Dependencies
 from scheduler.domain.lifecycle import TRANSITIONS, Action, Status
 from scheduler.domain.permissions import Act, Actor, Relation, may
-from scheduler.domain.statements import StatementKind
 from scheduler.models import Backport, Change, Override, Plan, Window
 from scheduler.queries import OPEN_STATUSES, names_trusted_with, newest_plan, planned_now
 from scheduler.services.clock import database_now
@@ -28,7 +26,7 @@ from scheduler.services.runs import course_of
 from scheduler.views.course_cards import Board, ChoiceCard
 from scheduler.views.history import history_of
 from scheduler.views.http import PageRequest, Refusal, page
-from scheduler.views.pictures import Link, Picture, picture_of
+from scheduler.views.pictures import Picture, links_in, links_of, picture_of
 from scheduler.views.plan_pages import Entry, Objection, PlanPage, QuestionCard
 from scheduler.views.reading import (
     events_about,
@@ -80,7 +78,7 @@ def show(
         "plan_fingerprint": plan.fingerprint if plan else "",
         "may_answer": may(actor, Act.ANSWER_QUESTION),
         "reviewers": names_trusted_with(Act.ANSWER_QUESTION) if questions else (),
-        "picture": _picture(number, plan, shown, questions),
+        "picture": _picture(number, plan),
         "reviews": reviews,
         "approval": next(
             (one for one in reviews if one.decision == "approve" and one.voided_at is None), None
@@ -166,47 +164,13 @@ def can_be_amended(backport: Backport) -> bool:
     return (Status(backport.status), Action.AMEND) in TRANSITIONS
 
 
-def _picture(
-    number: int, plan: Plan | None, shown: PlanPage, questions: tuple[QuestionCard, ...]
-) -> Picture | None:
+def _picture(number: int, plan: Plan | None) -> Picture | None:
     """Return what a change is linked with: declared, stated, or asked about."""
     if plan is None:
         return None
     facts = parse(json.dumps(plan.document))
-    booked = [one.change for one in facts.backports]
-    known = Dependencies(facts.changes, booked, facts.production, facts.statements)
-    every = [
-        Link(link.to.number, one.number, "open parent" if link.is_parent else "Depends-On")
-        for one in facts.changes
-        for link in known.links(one.number)
-    ]
-    every += [
-        Link(
-            said.first,
-            said.then,
-            f"{said.by or 'somebody'} said"
-            + (" together" if said.kind is StatementKind.TOGETHER else ""),
-        )
-        for said in facts.statements
-        if said.kind is not StatementKind.UNRELATED
-    ]
-    linked = {number}
-    for _ in range(len(every)):
-        more = {
-            end
-            for link in every
-            if link.then in linked or link.first == number
-            for end in (link.first, link.then)
-        }
-        if more <= linked:
-            break
-        linked |= more
-    links = [link for link in every if link.first in linked and link.then in linked]
-    links += [
-        Link(card.low.number, card.high.number, "question open", asked=True) for card in questions
-    ]
     labels = {change.number: change.project.rpartition("/")[2] for change in facts.changes}
-    return picture_of(number, links, labels)
+    return picture_of({number}, links_of(number, links_in(facts, plan.result)), labels)
 
 
 _AFTERWARDS = {

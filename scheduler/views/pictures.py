@@ -1,19 +1,30 @@
 """The picture of what a change depends on: boxes in layers; the template draws it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from scheduler.domain.dependencies import Dependencies
+from scheduler.domain.planning.plan import PlanInput
+from scheduler.domain.statements import StatementKind
 
 WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 176, 46, 54, 16, 8
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One arrow: `first` must be live before `then`; `source` says who says so."""
+    """One arrow: `first` must be live before `then`; `source` says who says so.
+
+    Attributes:
+        asked: somebody has to say whether there is one.
+        together: they go out in one step instead.
+    """
 
     first: int
     then: int
     source: str
     asked: bool = False
+    together: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,7 @@ class Arrow:
 
     path: str
     asked: bool
+    together: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +81,7 @@ def layers_of(numbers: Iterable[int], links: Iterable[Link]) -> dict[int, int]:
     """
     needs: dict[int, list[int]] = {number: [] for number in numbers}
     for link in links:
-        if not link.asked and link.first in needs and link.then in needs:
+        if not (link.asked or link.together) and link.first in needs and link.then in needs:
             needs[link.then].append(link.first)
     layer = dict.fromkeys(needs, 0)
     for _ in range(len(needs)):
@@ -83,13 +95,74 @@ def layers_of(numbers: Iterable[int], links: Iterable[Link]) -> dict[int, int]:
     return layer
 
 
-def picture_of(own: int, links: Iterable[Link], labels: Mapping[int, str]) -> Picture | None:
-    """Return the picture of a change and what it is linked with; None if that is nothing."""
+def links_in(facts: PlanInput, result: Mapping[str, Any]) -> tuple[Link, ...]:
+    """Return what is declared, stated or asked about the changes of a plan document.
+
+    Args:
+        facts: the document.
+        result: the plan that was made from it.
+    """
+    booked = [one.change for one in facts.backports]
+    known = Dependencies(facts.changes, booked, facts.production, facts.statements)
+    declared = [
+        Link(link.to.number, one.number, "open parent" if link.is_parent else "Depends-On")
+        for one in facts.changes
+        for link in known.links(one.number)
+    ]
+    stated = [
+        Link(
+            said.first,
+            said.then,
+            f"{said.by or 'somebody'} said",
+            together=said.kind is StatementKind.TOGETHER,
+        )
+        for said in facts.statements
+        if said.kind is not StatementKind.UNRELATED
+    ]
+    asked = [
+        Link(min(one["changes"]), max(one["changes"]), "question open", asked=True)
+        for one in result.get("questions", ())
+    ]
+    return (*declared, *stated, *asked)
+
+
+def links_of(number: int, links: Iterable[Link]) -> tuple[Link, ...]:
+    """Return what leads to a change or away from it: all that it needs, and what needs it."""
+    every = tuple(links)
+    linked = {number}
+    for _ in every:
+        more = {
+            end
+            for link in every
+            if not link.asked and (link.then in linked or link.first == number)
+            for end in (link.first, link.then)
+        }
+        if more <= linked:
+            break
+        linked |= more
+    return tuple(
+        link
+        for link in every
+        if (number in {link.first, link.then} if link.asked else {link.first, link.then} <= linked)
+    )
+
+
+def picture_of(
+    own: Collection[int], links: Iterable[Link], labels: Mapping[int, str]
+) -> Picture | None:
+    """Return the picture of changes and what they are linked with; None if that is nothing.
+
+    Args:
+        own: whose picture it is; of those, what is linked with nothing is not shown.
+        links: what links them, and others.
+        labels: what to write under a number.
+    """
     links = tuple(links)
-    numbers = {own, *(link.first for link in links), *(link.then for link in links)}
-    if len(numbers) == 1:
+    numbers = {end for link in links for end in (link.first, link.then)}
+    if not numbers:
         return None
-    asked = {number for link in links if link.asked for number in (link.first, link.then)} - {own}
+    asked = {number for link in links if link.asked for number in (link.first, link.then)}
+    asked -= set(own)
     rows: dict[int, int] = {}
     boxes: dict[int, Box] = {}
     for number, layer in sorted(layers_of(numbers, links).items(), key=lambda row: row[::-1]):
@@ -100,13 +173,14 @@ def picture_of(own: int, links: Iterable[Link], labels: Mapping[int, str]) -> Pi
             label=_short(labels.get(number, "not known")),
             x=MARGIN + layer * (WIDTH + GAP_X),
             y=MARGIN + row * (HEIGHT + GAP_Y),
-            is_self=number == own,
+            is_self=number in own,
             asked=number in asked,
         )
     return Picture(
         boxes=tuple(boxes.values()),
         arrows=tuple(
-            Arrow(_path(boxes[link.first], boxes[link.then]), link.asked) for link in links
+            Arrow(_path(boxes[link.first], boxes[link.then]), link.asked, link.together)
+            for link in links
         ),
         links=links,
         width=max(box.x for box in boxes.values()) + WIDTH + MARGIN,

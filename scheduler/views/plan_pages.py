@@ -7,13 +7,16 @@ from functools import cached_property
 from typing import Any
 
 from scheduler.domain import changes as domain
-from scheduler.domain.coupling.evidence import Sighting
+from scheduler.domain.coupling.elsewhere import WHERE
+from scheduler.domain.coupling.evidence import ASK_ACROSS_FROM, ASK_FROM, Sighting
 from scheduler.domain.planning.fitting import NOT_IN_QUEUE
 from scheduler.domain.planning.ways import Way
 from scheduler.domain.policy.findings import Place
 from scheduler.domain.policy.rules import RULES_BY_ID
 from scheduler.models import Backport, Change
 from scheduler.views.excerpts import Excerpt, excerpts_of
+
+BY_TRAIN = "train-arrives-first"  # the rule that says when the train brings a change
 
 PLACES = (Place.HELD, Place.BLOCKED, Place.TRAIN, Place.DEDICATED, Place.OVERFLOW)
 """The places outside the queue, in the order in which somebody can do something about them."""
@@ -188,6 +191,29 @@ class QuestionCard:
     evidence: tuple[Evidence, ...]
     mine: bool = False
     diffs: Mapping[int, str] = field(default_factory=dict, hash=False)
+    is_neither: bool = False
+    can_be_contested: bool = False
+
+    @property
+    def least(self) -> int:
+        """How many points make a question."""
+        return ASK_FROM if self.is_here else ASK_ACROSS_FROM
+
+    @property
+    def is_here(self) -> bool:
+        """Whether both are booked in this window, or would be."""
+        return all(one.kind != WHERE for one in self.evidence)
+
+    @property
+    def booked(self) -> int:
+        """The one that is booked in this window, where the other one is not."""
+        return self.low.number if self.low.backport else self.high.number
+
+    @property
+    def arrivals(self) -> tuple[str, ...]:
+        """What the rules say about the train that brings one of them."""
+        said = [one for end in (self.low, self.high) for one in end.objections]
+        return tuple(dict.fromkeys(one.message for one in said if one.rule == BY_TRAIN))
 
     @property
     def seen_in_low(self) -> tuple[Excerpt, ...]:
@@ -419,6 +445,7 @@ class PlanPage:
                 ),
                 mine=any(self._is_requested(number) for number in question["changes"]),
                 diffs=self.diffs,
+                is_neither=question["advice"] == "together",
             )
             for question in self.result.get("questions", ())
         ]
@@ -438,10 +465,11 @@ class PlanPage:
                     advice="",
                     evidence=(),
                     mine=any(self._is_requested(said[end]) for end in ("first", "then")),
+                    can_be_contested=True,
                 ),
             )
             for said in self.said
-            if said["first"] in booked and said["then"] in booked
+            if said["first"] in booked or said["then"] in booked
         )
 
     def questions_about(self, number: int) -> tuple[QuestionCard, ...]:

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db.models import prefetch_related_objects
 from django.utils import timezone
 
+from scheduler import couplings
 from scheduler.adapters.plan_document import render, schedule_document
 from scheduler.domain import backports as domain
 from scheduler.domain.changes import Change as Known
@@ -25,6 +26,7 @@ from scheduler.queries import (
     OPEN_STATUSES,
     open_backports,
     plan_input_of,
+    related_changes,
     statements_about,
     stopping_rules,
     taken_on_in,
@@ -32,7 +34,7 @@ from scheduler.queries import (
 from scheduler.services.intake import Named, all_related
 from scheduler.views.capacity import grade_over, minutes_left
 from scheduler.views.plan_pages import Objection, Placement, PlanPage, QuestionCard, StepRow
-from scheduler.views.reading import plan_pages
+from scheduler.views.reading import diffs_asked_about, plan_pages
 from scheduler.views.waiting import NOT_APPROVED
 
 SHOWN_WINDOWS = 4
@@ -351,9 +353,12 @@ class _Planning:
     def shown(
         self, facts: PlanInput, plan: Plan, ways: Mapping[int, tuple[Way, ...]] | None = None
     ) -> PlanPage:
-        """Return a plan as pages show it."""
+        """Return a plan as pages show it; with the diffs that it asks about, if with ways."""
+        result = render(plan)
+        known = {change.number: change.diff for change in facts.changes}
         return PlanPage(
-            result=render(plan),
+            result=result,
+            diffs={**known, **diffs_asked_about(result)} if ways is not None else {},
             changes={change.number: change for change in facts.changes},
             reader=self.reader.username,
             schedule=schedule_document(facts.production),
@@ -418,9 +423,22 @@ class _Planning:
             given = plan_input_of(window, backports, self.now)
             booked = [given.changes[one.change] for one in given.backports]
             own = [one.change for one in self.named if one.change is not None]
-            changes = ChangeSet([*given.changes, *self.related.values(), *booked, *own])
+            around = couplings.around(window, (), self.now, wished=own)
+            asked = couplings.asked_across(around, given.production)
+            others = related_changes((), (), asked=asked) if asked else ()
+            changes = ChangeSet(
+                [
+                    *others,
+                    *given.changes,
+                    *self.related.values(),
+                    *booked,
+                    *own,
+                ]
+            )
             statements = tuple(dict.fromkeys((*given.statements, *self.said)))
-            facts = replace(given, changes=changes, statements=statements)
+            facts = replace(
+                given, changes=changes, statements=statements, asked=(*given.asked, *asked)
+            )
             self.inputs[window.pk] = (facts, taken_on_in(backports))
         return self.inputs[window.pk]
 

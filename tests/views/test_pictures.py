@@ -1,6 +1,6 @@
 """The layout of the dependency picture."""
 
-from scheduler.views.pictures import Link, layers_of, picture_of
+from scheduler.views.pictures import Link, layers_of, links_of, picture_of
 
 
 def test_what_is_needed_stands_left_of_what_needs_it() -> None:
@@ -10,11 +10,24 @@ def test_what_is_needed_stands_left_of_what_needs_it() -> None:
 
 
 def test_a_circle_is_drawn_all_the_same() -> None:
-    picture = picture_of(1, [Link(1, 2, "x"), Link(2, 1, "x")], {})
+    picture = picture_of({1}, [Link(1, 2, "x"), Link(2, 1, "x")], {})
 
     assert picture is not None
     assert {box.number for box in picture.boxes} == {1, 2}
 
 
 def test_what_is_linked_with_nothing_has_no_picture() -> None:
-    assert picture_of(1, [], {}) is None
+    assert picture_of({1}, [], {}) is None
+
+
+def test_links_lead_to_all_that_is_needed_and_to_what_needs_it() -> None:
+    links = [Link(1, 2, "x"), Link(2, 3, "x"), Link(3, 4, "x"), Link(8, 9, "x")]
+    asked = [Link(3, 7, "x", asked=True), Link(1, 6, "x", asked=True)]
+
+    assert links_of(3, [*links, *asked]) == (*links[:3], asked[0])
+
+
+def test_what_goes_together_stands_in_one_layer() -> None:
+    layers = layers_of({1, 2, 3}, [Link(1, 2, "x", together=True), Link(2, 3, "x")])
+
+    assert layers == {1: 0, 2: 0, 3: 1}
