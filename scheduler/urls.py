@@ -10,6 +10,7 @@ from scheduler.api import train as train_api
 from scheduler.views import (
     accounts,
     amending,
+    asked,
     backports,
     booking,
     calendar,
@@ -171,6 +172,7 @@ urlpatterns = [
         for slug in train.DEEDS
     ),
     path("policy", policy.policy, name="policy"),
+    path("couplings", asked.couplings, name="couplings"),
     path("healthz", health.healthz, name="healthz"),
     path("api/openapi.json", openapi.openapi, name="api-openapi"),
     path("api/windows/<int:pk>/checklist", checklist_api.checklist, name="api-checklist"),

@@ -1,13 +1,17 @@
-"""What the detector works out of changes, kept; and the names that it learns from them."""
+"""What the detector works out of changes, kept; the names that it learns; and what came of it."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import F
 
 from scheduler.adapters.stored_traits import VERSION, from_json, to_json
+from scheduler.domain.coupling.evidence import KINDS
 from scheduler.domain.coupling.traits import Traits
-from scheduler.models import Change, ChangeTraits, SeenName
+from scheduler.domain.statements import StatementKind
+from scheduler.models import Change, ChangeTraits, Question, SeenName, Statement
 
 AT_ONCE = 200  # changes that are learned from in one go
 
@@ -55,3 +59,69 @@ def _learn(pk: int) -> bool:
         )
         SeenName.objects.filter(is_word=is_word, text__in=texts).update(changes=F("changes") + 1)
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of the questions in which a kind of evidence spoke; each pair of changes once.
+
+    Attributes:
+        asked: pairs in all.
+        confirmed: somebody said that they belong together, in an order or in one step.
+        dismissed: somebody said that they are unrelated.
+        is_open: pairs that are asked about now.
+    """
+
+    kind: str
+    means: str
+    points: str
+    asked: int
+    confirmed: int
+    dismissed: int
+    is_open: int
+
+    @property
+    def silent(self) -> int:
+        """Pairs of which nobody said anything, and that are not asked about any more."""
+        return self.asked - self.confirmed - self.dismissed - self.is_open
+
+
+def outcomes() -> list[Outcome]:
+    """Return what came of each kind of evidence, so that points can be corrected from data.
+
+    The last answer about a pair counts; one that was contested is none.
+    """
+    answered: dict[tuple[int, int], str] = {}
+    said = Statement.objects.order_by("pk").values_list("low", "high", "kind", "contested_at")
+    for low, high, kind, contested_at in said:
+        answered[low, high] = "" if contested_at else kind
+    spoke: dict[tuple[int, int], set[str]] = {}
+    is_open = set()
+    asked = Question.objects.values_list("low", "high", "evidence", "closed_at")
+    for low, high, evidence, closed_at in asked.iterator():
+        spoke.setdefault((low, high), set()).update(one["kind"] for one in evidence)
+        if closed_at is None:
+            is_open.add((low, high))
+    counted: Counter[tuple[str, str]] = Counter()
+    for pair, kinds in spoke.items():
+        came = "open" if pair in is_open else _CAME_OF.get(answered.get(pair, ""), "silent")
+        counted.update((kind, what) for kind in kinds for what in ("asked", came))
+    return [
+        Outcome(
+            kind,
+            means,
+            points,
+            counted[kind, "asked"],
+            counted[kind, "confirmed"],
+            counted[kind, "dismissed"],
+            counted[kind, "open"],
+        )
+        for kind, (means, points) in KINDS.items()
+    ]
+
+
+_CAME_OF = {
+    StatementKind.BEFORE.value: "confirmed",
+    StatementKind.TOGETHER.value: "confirmed",
+    StatementKind.UNRELATED.value: "dismissed",
+}

@@ -1,16 +1,22 @@
 """What is worked out is kept once for each patch set; names are learned once for each change."""
 
+import re
+from inspect import getsource
+
 import pytest
 from django.utils import timezone
 
 from scheduler.adapters.name_table import shipped_rarity
 from scheduler.adapters.stored_traits import VERSION, from_json, to_json
 from scheduler.couplings import rarity_among, traits_kept_of
+from scheduler.domain.coupling import evidence
 from scheduler.domain.coupling.traits import traits_of
-from scheduler.models import Change, ChangeTraits, Question, SeenName, User, Window
+from scheduler.models import Backport, Change, ChangeTraits, Question, SeenName, User, Window
 from scheduler.queries import planned_now
 from scheduler.services.changes import store_changes
-from scheduler.services.coupling import learn_from_what_is_new
+from scheduler.services.coupling import learn_from_what_is_new, outcomes
+from scheduler.services.plans import replan_window
+from tests.answering import answer, contest, unrelated
 from tests.factories import fetched, make_backport
 
 DEFINES = "--- a/b.js\n+++ b/b.js\n@@ -0,0 +10,1 @@\n+mw.fancy.openPlumage = function () {\n"
@@ -82,3 +88,50 @@ def test_a_window_asks_from_what_was_kept(window: Window, ada: User) -> None:
     stored = Question.objects.get()
     assert (stored.low, stored.high) == (1, 2)
     assert {place["path"] for place in stored.evidence[0]["places"]} == {"a.js", "b.js"}
+
+
+def test_what_came_of_each_kind_of_evidence_is_counted(
+    window: Window, ada: User, rae: User
+) -> None:
+    def book(number: int, project: str, diff: str, name: str) -> Backport:
+        told = fetched(
+            number,
+            diff=diff.replace("openPlumage", name),
+            project=project,
+            branch="wmf/1.47.0-wmf.16",
+            owner="",
+        )
+        return make_backport(window, ada, told)
+
+    pairs = [
+        (
+            book(first, "mediawiki/extensions/Echo", DEFINES, f"openPlumage{first}"),
+            book(first + 1, "mediawiki/extensions/Flow", USES, f"openPlumage{first}"),
+        )
+        for first in (1, 3, 5, 7)
+    ]
+    answer(pairs[0], rae)
+    unrelated(pairs[1], rae)
+    unrelated(pairs[2], rae)
+    contest(pairs[2], ada)
+    found = {one.kind: one for one in outcomes()}
+    defines = found["defines-what-other-uses"]
+    assert (defines.asked, defines.confirmed, defines.dismissed) == (4, 1, 1)
+    assert (defines.is_open, defines.silent) == (2, 0)
+    assert found["moved"].asked == 0
+
+    withdraw(pairs[3][0])
+    defines = {one.kind: one for one in outcomes()}["defines-what-other-uses"]
+    assert (defines.is_open, defines.silent) == (1, 1)
+
+
+def withdraw(backport: Backport) -> None:
+    Backport.objects.filter(pk=backport.pk).update(status="withdrawn")
+    replan_window(window=backport.window, now=timezone.now())
+
+
+def test_every_kind_that_is_found_is_explained() -> None:
+    source = getsource(evidence)
+    made = set(re.findall(r'(?:Evidence\(|_crossing\(|_evidence\()\s*"([a-z-]+)"', source))
+    assert {"same-bug", "moved", "rare-name", "defines-what-other-uses"} <= made
+    assert made == set(evidence.KINDS)

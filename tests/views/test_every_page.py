@@ -42,6 +42,7 @@ PAGES = (
     "/train",
     "/policy",
     "/overrides/",
+    "/couplings",
     "/profile",
     "/profile/password",
     "/sign-in/again",

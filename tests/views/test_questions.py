@@ -1,15 +1,19 @@
 """Open questions: who is told that they can answer, each answer by one button, and the lock."""
 
 from collections.abc import Callable
+from typing import Any
+from typing import cast as typed
 from uuid import uuid4
 
 import pytest
+from django.http import HttpResponse
 from django.test import Client
 
 from scheduler.models import Backport, Statement, User, Window
 from scheduler.services.windows import lock_window
-from tests.factories import approve, fetched, fetched_fix, make_backport, make_window
+from tests.factories import approve, fetched, fetched_fix, make_backport, make_change, make_window
 from tests.views.conftest import CIRRUS, EVENTS, Book
+from tests.views.test_booking import previewed
 from tests.views.test_windows import answer_of
 
 As = Callable[[str], Client]
@@ -86,3 +90,135 @@ def test_one_button_says_which_is_first_and_what_breaks(
 
     said = Statement.objects.get()
     assert (said.first.number, said.then.number, said.only_first) == (EVENTS, CIRRUS, alone)
+
+
+def answered(asked: Window, client: Client, **said: str) -> HttpResponse:
+    sent = {
+        **answer_of(asked),
+        "low": "1",
+        "high": "2",
+        "key": str(uuid4()),
+        "reason": "",
+        "only_first": "",
+        **said,
+    }
+    return typed("HttpResponse", client.post(f"/windows/{asked.pk}/answer", sent))
+
+
+def test_an_answer_is_contested_with_a_reason_and_asked_again(asked: Window, as_: As) -> None:
+    assert answered(asked, as_("rel"), answer="unrelated").status_code == 302
+    page = as_("ada").get(f"/windows/{asked.pk}").content.decode()
+    assert 'value="contest"' in page
+    silent = answered(asked, as_("ada"), answer="contest")
+    assert silent.status_code == 409
+    assert "Say what is wrong about it." in silent.content.decode()
+
+    assert answered(asked, as_("ada"), answer="contest", reason="They share it.").status_code == 302
+
+    page = as_("rel").get(f"/windows/{asked.pk}").content.decode()
+    assert "ada contests what rel said: They share it." in page
+    assert 'value="contest"' not in page
+    assert answered(asked, as_("ada"), answer="contest", reason="Again.").status_code == 409
+
+
+def test_nobody_without_a_part_in_it_contests(asked: Window, as_: As) -> None:
+    answered(asked, as_("rel"), answer="unrelated")
+    assert answered(asked, as_("sam"), answer="contest", reason="No.").status_code == 403
+    assert answered(asked, as_("dev"), answer="contest", reason="No.").status_code == 403
+    assert Statement.objects.get().superseded_at is None
+
+
+def test_the_window_has_a_picture_of_what_belongs_together(asked: Window, as_: As) -> None:
+    page = as_("ada").get(f"/windows/{asked.pk}").content.decode()
+    assert "1 and 2 may belong together" in page
+    assert page.count("<rect") > 2
+
+    answered(asked, as_("rel"), answer="together")
+    page = as_("ada").get(f"/windows/{asked.pk}").content.decode()
+    assert "1 and 2 together" in page
+    answered(asked, as_("rel"), answer="unrelated")
+    page = as_("ada").get(f"/windows/{asked.pk}").content.decode()
+    assert "What belongs together" not in page
+
+
+def test_where_no_order_is_safe_three_ways_are_offered(
+    as_: As, cast: dict[str, User], window: Window
+) -> None:
+    lines = [f"theLine{n}( {n}, 'of what moves' );" for n in range(8)]
+    for number, sign in ((1, "-"), (2, "+")):
+        diff = "--- a/a.js\n+++ b/a.js\n@@ -1,8 +1,8 @@\n" + "".join(
+            f"{sign}{line}\n" for line in lines
+        )
+        project = f"mediawiki/extensions/E{number}"
+        told = fetched(number, diff=diff, project=project, branch="wmf/1.47.0-wmf.16")
+        make_backport(window, cast["ada"], told)
+
+    page = as_("ada").get(f"/windows/{window.pk}").content.decode()
+
+    assert "Neither order is known to be safe" in page
+    for way in ("<strong>Together</strong>, in one sync", "Disable, change, enable", "The train"):
+        assert way in page
+
+
+def test_what_booking_would_ask_is_shown_with_both_diffs_while_typing(
+    as_: As, cast: dict[str, User], window: Window
+) -> None:
+    defines = "--- a/b.js\n+++ b/b.js\n@@ -0,0 +10,1 @@\n+mw.fancy.openPlumage = function () {\n"
+    uses = "--- a/a.js\n+++ b/a.js\n@@ -0,0 +20,1 @@\n+mw.fancy.openPlumage( event );\n"
+    code: dict[str, Any] = {"branch": "wmf/1.47.0-wmf.16"}
+    later = make_window(in_hours=30, title="Evening SWAT")
+    message = BUG.format(1)
+    echo, flow = "mediawiki/extensions/Echo", "mediawiki/extensions/Flow"
+    make_backport(
+        later, cast["rel"], fetched(1, diff=defines, project=echo, message=message, **code)
+    )
+    make_change(fetched(2, diff=uses, project=flow, message=BUG.format(2), **code))
+
+    text = previewed(as_("ada"), 2, window=window.pk)
+
+    assert "Suspected couplings" in text
+    assert "1 (Echo) is booked in Evening SWAT" in text
+    assert text.count("<mark>openPlumage</mark>") == 2
+
+
+def test_a_question_across_windows_says_that_only_one_is_kept_out(
+    as_: As, cast: dict[str, User], window: Window
+) -> None:
+    defines = "--- a/b.js\n+++ b/b.js\n@@ -0,0 +10,1 @@\n+mw.fancy.openPlumage = function () {\n"
+    uses = "--- a/a.js\n+++ b/a.js\n@@ -0,0 +20,1 @@\n+mw.fancy.openPlumage( event );\n"
+    code: dict[str, Any] = {"branch": "wmf/1.47.0-wmf.16"}
+    later = make_window(in_hours=30, title="Evening SWAT")
+    for number, place, diff, project in (
+        (1, later, defines, "mediawiki/extensions/Echo"),
+        (2, window, uses, "mediawiki/extensions/Flow"),
+    ):
+        told = fetched(number, diff=diff, project=project, message=BUG.format(number), **code)
+        make_backport(place, cast["ada"], told)
+
+    page = as_("ada").get(f"/windows/{window.pk}").content.decode()
+
+    assert "1 (Echo) is booked in Evening SWAT" in page
+    assert "Until somebody answers, 2 does not go into the queue." in page
+    assert "6 make a question about a change that is not in this window" in page
+    backport = Backport.objects.get(change__number=2)
+    assert "1 (Echo) is booked in" in as_("ada").get(f"/backports/{backport.pk}").content.decode()
+
+
+def test_the_page_of_couplings_counts_and_lists_what_was_dismissed(
+    as_: As, cast: dict[str, User], window: Window
+) -> None:
+    empty = as_("sam").get("/couplings").content.decode()
+    assert "Nothing was asked yet." in empty
+    assert "Nobody has answered <em>unrelated</em> with a reason yet." in empty
+    diff = "--- a/a.js\n+++ b/a.js\n@@ -0,0 +20,1 @@\n+mw.fancy.openPlumage{}\n"
+    for number, tail in ((1, " = function () {"), (2, "( event );")):
+        project = f"mediawiki/extensions/E{number}"
+        told = fetched(number, diff=diff.format(tail), project=project, branch="wmf/1.47.0-wmf.16")
+        make_backport(window, cast["ada"], told)
+    assert answered(window, as_("rel"), answer="unrelated", reason="Two tools.").status_code == 302
+
+    page = as_("sam").get("/couplings").content.decode()
+
+    assert "Nothing was asked yet." not in page
+    assert "<code><bdi>openplumage</bdi></code>" in page
+    assert "Two tools." in page

@@ -34,6 +34,24 @@ FEWEST_MOVED, FEWEST_SAME, SEVERAL = 5, 3, 3
 MOST_NAMED = 5  # names that a sentence tells
 MOST_SHARING = 40  # changes of one window that share a name: more, and it says nothing
 
+# What each kind of evidence says, and its points.
+KINDS: Mapping[str, tuple[str, str]] = {
+    "same-bug": ("both name the same task", "3"),
+    "mention": ("one message names the other change, also by the start of its Change-Id", "4"),
+    "defines-what-other-uses": ("one defines a name that the other starts to use", "3"),
+    "given-up-and-taken-over": (
+        "one gives up a rare name that the other defines; or a name that only one may have",
+        "2 or 3",
+    ),
+    "stops-using": ("one stops using a rare name that the other gives up", "2"),
+    "moved": ("at least five lines leave the one and come in the other", "3"),
+    "same-lines": ("both add, or both remove, the same three lines", "2"),
+    "rare-name": ("both name what few changes name", "1 to 3"),
+    "name-in-message": ("the message of the one says a rare name of the other's diff", "1"),
+    "shared-words": ("both messages say what few messages say", "1 to 3"),
+    "same-author": ("one person wrote both; alone it asks nothing", "1"),
+}
+
 _SHORTEST_MENTION = 8
 
 Pair = tuple[int, int]
