@@ -180,8 +180,9 @@ def related_changes(
     """Return the requested changes and all stored ones that the rules may have to look at.
 
     Those are siblings, what `Depends-On` footers and statements name, relation chains below, and
-    all that of those in turn; and whatever is merged but known not to be deployed. Only requested
-    changes have their diff: nobody compares the others, and diffs are long.
+    all that of those in turn; what the messages of the requested ones name; and whatever is merged
+    but known not to be deployed. Only requested changes have their diff: nobody compares the
+    others, and diffs are long.
 
     Args:
         requested: those that are asked for.
@@ -196,8 +197,11 @@ def related_changes(
     wanted = Q(number__in=stated) | Q(status=ChangeStatus.MERGED.value, deployed=False)
     looked_up: set[str] = set()
     new = list(related.values())
+    mentioned = {name for change in new for name in change.mentions}
     while True:
         names = {name for change in new for name in _names_in(change)} - looked_up
+        if not looked_up:
+            names |= mentioned
         looked_up |= names
         rows = known.filter(wanted | _named(names)).exclude(number__in=related)
         new = [row.to_domain(with_diff=False) for row in rows]

@@ -40,6 +40,7 @@ from scheduler.domain.changes import Change, ChangeStatus, is_unread
 
 LARGEST_ANSWER = 2_000_000  # bytes
 MOST_CHANGES = 200  # around one change
+MOST_MENTIONED = 5  # in the prose of one message
 _CONNECTIONS = 8
 _GRACE = 1.0  # seconds that ending may take after the deadline
 _SERVER_ERRORS = 500
@@ -162,9 +163,21 @@ class _Fetch:
             wanted = await self._named_by(new) - asked
             asked |= wanted
             new = await self._looked_up(wanted)
+        await self._look_up_mentioned(self._changes[first], asked)
         self._check_families()
         rest = sorted(number for number in self._changes if number != first)
         return tuple(await _all(self._completed(number, first) for number in (first, *rest)))
+
+    async def _look_up_mentioned(self, change: Change, asked: set[str]) -> None:
+        """Look up what a message names in prose: only what is merged is kept, nothing follows it.
+
+        An earlier landing of another change is known by that (`reference/ordering.md`, A).
+        """
+        named = [one for one in change.mentions if len(one) == len(change.key) and one not in asked]
+        known = set(self._changes)
+        for one in await self._looked_up(named[:MOST_MENTIONED]):
+            if not one.is_merged and one.number not in known:
+                del self._changes[one.number]
 
     async def _looked_up(self, references: Iterable[str]) -> list[Change]:
         """Ask for all of these; return the changes that were not known before."""

@@ -7,7 +7,9 @@ Wrong types and missing facts are refused. A fact that is missing is never read 
 import base64
 import binascii
 import json
+import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
@@ -49,6 +51,16 @@ def _line(value: object) -> object:
 def _text(value: object) -> object:
     return visible(value) if isinstance(value, str) else value
 
+
+def _time(value: object) -> object:
+    """Read a time as Gerrit writes it: UTC, to the nanosecond, of which we keep the second."""
+    match = _TIME.match(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("is no time")
+    return datetime.fromisoformat(f"{match[1]}+00:00")
+
+
+_TIME = re.compile(r"(\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2})(?:\.\d{1,9})?\Z", re.ASCII)
 
 Line = Annotated[str, BeforeValidator(_line)]
 Text = Annotated[str, BeforeValidator(_text)]
@@ -136,9 +148,14 @@ class _CommitName(_Part):
     commit: Sha
 
 
+class _Author(_Part):
+    date: Annotated[datetime, BeforeValidator(_time)]
+
+
 class _Commit(_Part):
     message: Annotated[Text, Field(min_length=1)]
     parents: list[_CommitName]
+    author: _Author | None = None
 
 
 class Revision(_Part):
@@ -208,6 +225,7 @@ class ChangeAnswer(_Part):
                 for path, file in sorted(revision.files.items())
                 if not path.startswith("/")  # Gerrit's own, such as /COMMIT_MSG
             ),
+            authored_at=revision.commit.author.date if revision.commit.author else None,
         )
 
 

@@ -165,6 +165,7 @@ class _Change(_Part):
     labels: dict[str, int] = {}
     files: list[_File] = []
     diff: str = ""
+    authored_at: Time | None = None
 
 
 class _Backport(_Part):
@@ -486,6 +487,7 @@ def _change(given: _Change) -> Change:
             for file in given.files
         ),
         diff=given.diff,
+        authored_at=given.authored_at,
     )
 
 
@@ -694,6 +696,7 @@ def _change_document(change: Change) -> dict[str, Any]:
         "labels": dict(sorted(change.labels.items())),
         "files": [file_document(file) for file in change.files],
         "diff": change.diff,
+        **({"authored_at": time_text(change.authored_at)} if change.authored_at else {}),
     }
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 
@@ -84,6 +85,7 @@ class Change:
         deployed: whether production runs it; None where that is not known.
         labels: review label to its decisive vote.
         diff: unified diff, empty where it is not known.
+        authored_at: when its author made it, UTC; it stays through cherry-picks and later landings.
     """
 
     number: int
@@ -102,6 +104,7 @@ class Change:
     labels: Mapping[str, int] = field(default_factory=dict)
     files: tuple[ChangedFile, ...] = ()
     diff: str = ""
+    authored_at: datetime | None = None
 
     @property
     def kind(self) -> ProjectKind:
@@ -295,6 +298,24 @@ class ChangeSet:
 
     def __len__(self) -> int:
         return len(self._by_number)
+
+    def other_landings(self, change: Change) -> tuple[str, ...]:
+        """Return the other Change-Ids under which the same change landed, before or after.
+
+        That is one of the same project, author's time and subject (`reference/ordering.md`, "The
+        incident, as the git data has it").
+        """
+        if change.authored_at is None:
+            return ()
+        same = (
+            other.key
+            for other in self
+            if other.authored_at == change.authored_at
+            and other.subject == change.subject
+            and other.project == change.project
+            and other.key != change.key
+        )
+        return tuple(sorted(set(same)))
 
     def get(self, number: int) -> Change | None:
         """Return the change with this number, None if it is not known."""

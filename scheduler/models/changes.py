@@ -26,6 +26,7 @@ class Change(models.Model):
         labels: review label to its decisive vote.
         files: one object per file: path, status, old_path, lines_inserted, lines_deleted.
         sha: the commit of the patch set.
+        authored_at: when its author made it; None where the review system did not say.
     """
 
     number = models.PositiveIntegerField(unique=True)
@@ -52,6 +53,7 @@ class Change(models.Model):
     submittable = models.BooleanField(null=True, blank=True)
     patch_set = models.PositiveIntegerField(default=0)
     sha = models.CharField(max_length=64, blank=True)
+    authored_at = models.DateTimeField(null=True, blank=True)
     fetched_at = models.DateTimeField(null=True, blank=True)
 
     objects: ClassVar[models.Manager["Change"]] = models.Manager()
@@ -128,4 +130,5 @@ class Change(models.Model):
                 for file in self.files
             ),
             diff=self.diff if with_diff else "",
+            authored_at=self.authored_at,
         )

@@ -44,6 +44,7 @@ _FACTS = (
     "submittable",
     "patch_set",
     "sha",
+    "authored_at",
 )
 
 
@@ -204,6 +205,7 @@ def _row(fetched: FetchedChange, stored: Change | None, at: datetime) -> Change:
         submittable=fetched.submittable,
         patch_set=fetched.patch_set,
         sha=fetched.sha,
+        authored_at=change.authored_at,
         fetched_at=at,
     )
 

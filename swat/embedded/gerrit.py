@@ -282,6 +282,7 @@ def _commit(change: DemoChange) -> dict[str, object]:
         "parents": [{"commit": below, "subject": "What was there before"}],
         "subject": change.subject,
         "message": change.message,
+        "author": {"name": change.owner, "date": change.authored},
     }
 
 

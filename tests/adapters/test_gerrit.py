@@ -7,6 +7,7 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -338,6 +339,25 @@ def test_a_very_long_diff_is_cut_with_a_mark() -> None:
     diff = fetch_only(change)[0].change.diff
     assert len(diff) <= DIFF_LIMIT
     assert diff.endswith("x\n[… (cut)]\n")
+
+
+def test_what_a_message_names_comes_along_if_it_is_merged() -> None:
+    earlier, waiting, below = (change_id_of(name) for name in ("earlier", "waiting", "below"))
+    says = f"A change\n\nAs {earlier} and {waiting} do, and I0000000.\n"
+    fetched = fetch_only(
+        a_change(message=says),
+        a_change(
+            number=8,
+            change_id=earlier,
+            message=f"Earlier\n\nDepends-On: {below}\n",
+            status="MERGED",
+            authored="2015-10-14 20:13:05.000000000",
+        ),
+        a_change(number=9, change_id=waiting, message="Waiting\n"),
+        a_change(number=10, change_id=below, message="Below\n", status="MERGED"),
+    )
+    assert numbers(fetched) == [7, 8]  # not what is open, and nothing that follows from it
+    assert fetched[1].change.authored_at == datetime(2015, 10, 14, 20, 13, 5, tzinfo=UTC)
 
 
 def test_too_many_changes_around_one() -> None:

@@ -53,6 +53,7 @@ def whole_document() -> Json:
             }
         ],
         "diff": "",
+        "authored_at": TIME,
     }
     other = change | {"number": 102, "project": "mediawiki/core", "change_id": "I" + "1" * 40}
     backport = {
@@ -85,10 +86,24 @@ def whole_document() -> Json:
             {"from": "2015-12-21T00:00:00Z", "to": "2016-01-04T00:00:00Z", "scope": "all",
              "reason": "end of year"},
         ],
-        "changes": [change, other],
+        "changes": [change, other, other | {"number": 104, "change_id": "I" + "2" * 40}],
         "backports": [backport, backport | {"change": 102}],
         "statements": [
             {"first": 101, "then": 102, "kind": "before", "only_first": "degraded", "by": "ada"},
+            {"first": 101, "then": 104, "kind": "unrelated", "only_first": "nothing", "by": "ada"},
+        ],
+        "asked": [
+            {"changes": [101, 104], "points": 6, "advice": "first", "first": 101,
+             "evidence": [
+                {"kind": "elsewhere", "points": 0, "text": "104 is not merged", "names": [],
+                 "places": []},
+                {"kind": "moved", "points": 6, "text": "lines move", "names": ["a"],
+                 "places": [{"change": 101, "path": "a.php", "line": 7}]},
+             ]},
+        ],
+        "dismissed": [
+            {"projects": ["mediawiki/core", "mediawiki/extensions/CirrusSearch"],
+             "names": ["pool"]},
         ],
         "order": [[101], [102]],
     }  # fmt: skip
@@ -175,6 +190,12 @@ REFUSED = {
     "a statement on an unknown change": ("/statements/0/first", 103),
     "a statement on another unknown change": ("/statements/0/then", 103),
     "an order with an unknown change": ("/order/1/0", 103),
+    "a question about an unknown change": ("/asked/0/changes/1", 103),
+    "a question about one change": ("/asked/0/changes/2", 102),
+    "a question about two changes of which one is a word": ("/asked/0/changes/0", "101"),
+    "advice that nobody gives": ("/asked/0/advice", "perhaps"),
+    "a name between three projects": ("/dismissed/0/projects/2", "mediawiki/vendor"),
+    "an author's time without a zone": ("/changes/0/authored_at", "2015-10-26T23:00:00"),
     "too short a Change-Id": ("/changes/0/change_id", "I46d3784"),
     "too long a Change-Id": ("/changes/0/change_id", "I" + "0" * 41),
     "a Change-Id with a line": ("/changes/0/change_id", "I" + "0" * 40 + "\n"),

@@ -2,12 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
-from scheduler.domain.changes import Change, ChangedFile
-from scheduler.domain.coupling.background import Background
+from scheduler.domain.changes import (
+    CONFIG_PROJECT,
+    Change,
+    ChangedFile,
+    ChangeSet,
+    ChangeStatus,
+)
+from scheduler.domain.coupling.background import Background, names_to_dismiss, projects_of
 from scheduler.domain.coupling.diffs import LONGEST_LINE, MOST_LINES, changed_lines, lines_of
+from scheduler.domain.coupling.elsewhere import has_it, whereabouts
 from scheduler.domain.coupling.identifiers import (
     LONGEST,
     MOST_NAMES,
@@ -17,10 +25,11 @@ from scheduler.domain.coupling.identifiers import (
     is_made,
     names_of,
 )
-from scheduler.domain.coupling.questions import Question, questions
+from scheduler.domain.coupling.questions import Question, questions, questions_across
 from scheduler.domain.coupling.rarity import Rarity
 from scheduler.domain.coupling.traits import MOST_MOVED, traits_of, words_of
 from scheduler.domain.coupling.unique import unique_name
+from scheduler.domain.production import NOTHING_KNOWN, Production
 
 COMMON = Rarity(100_000, names={"getuser": 9_000, "pagetitle": 5_000}, words={"search": 9_000})
 
@@ -398,6 +407,23 @@ def test_a_mention_is_told_once() -> None:
     assert kinds(asked(one, other))["mention"] == 4
 
 
+def test_a_mention_of_an_earlier_landing_counts() -> None:
+    """The message of October 2015 names the first landing, which was rolled back."""
+    moment = datetime(2015, 10, 14, 20, 13, tzinfo=UTC)
+    one = change(1, "", says=f"Follows I{3:040x}.")
+    other = replace(change(2, ""), authored_at=moment)
+    earlier = replace(other, number=3, change_id=f"I{3:040x}", branch="master")
+    stranger = replace(change(4, ""), authored_at=moment)
+    known = ChangeSet([one, other, earlier, stranger])
+    assert known.other_landings(other) == (earlier.key,)
+    assert known.other_landings(one) == known.other_landings(stranger) == ()
+    landings = {number: known.other_landings(known[number]) for number in (1, 2)}
+
+    (question,) = questions([one, other], Background(rarity=COMMON, landings=landings))
+    assert question.evidence[0].text.endswith("which is another landing of 2 (E2)")
+    assert asked(one, other) is None
+
+
 def test_two_subjects_that_say_the_same_count() -> None:
     one, other = (
         change(n, diff_of("a.php", f"+$a{n}b = 1;"), subject="Fold the zygomorphic plumage")
@@ -465,3 +491,116 @@ def test_a_name_that_is_too_long_to_be_kept_is_none(name: str) -> None:
     for path in ("a.less", "a.php", "extension.json"):
         names = names_of(changed_lines(diff_of(path, f"+{name} {{", f'+"{name}": {{')))
         assert all(len(key) <= LONGEST for key in names.anywhere)
+
+
+# --- What was dismissed --------------------------------------------------------------------------
+
+
+def test_dismissed_names_say_nothing_between_the_two_projects() -> None:
+    one, other = change(1, DEFINES), change(2, USES)
+    question = asked(one, other)
+    assert question is not None
+    names = names_to_dismiss(question.evidence)
+    assert names
+    dismissed = {projects_of(other.project, one.project): names}
+    assert not list(questions([one, other], Background(rarity=COMMON, dismissed=dismissed)))
+    third = replace(one, number=3, project="mediawiki/extensions/E3", change_id=f"I{3:040x}")
+    (still,) = questions([third, other], Background(rarity=COMMON, dismissed=dismissed))
+    assert still.changes == (2, 3)
+
+
+def test_a_name_that_only_one_may_have_can_be_dismissed_too() -> None:
+    gives = "+++ b/h.php\n@@ -1 +1 @@\n-\t$schemas['Search'] = 1;\n"
+    takes = "+++ b/w.php\n@@ -1 +1 @@\n+\t'schema.Search' => array(\n"
+    one, other = change(1, gives), change(2, takes)
+    question = asked(one, other)
+    assert kinds(question)["given-up-and-taken-over"] == 3
+    assert question is not None
+    pair = projects_of(one.project, other.project)
+    dismissed = {pair: names_to_dismiss(question.evidence)}
+    assert not list(questions([one, other], Background(rarity=COMMON, dismissed=dismissed)))
+
+
+def test_a_task_and_lines_teach_nothing() -> None:
+    one, other = change(1, "", says="Bug: T4711"), change(2, "", says="Bug: T4711")
+    question = asked(one, other)
+    assert kinds(question) == {"same-bug": 3}
+    assert question is not None
+    assert names_to_dismiss(question.evidence) == frozenset()
+
+
+# --- Across windows ------------------------------------------------------------------------------
+
+
+def test_across_windows_more_evidence_is_needed_and_only_across_is_asked() -> None:
+    bug = "Bug: T4711"
+    here = [change(1, DEFINES, says=bug), change(2, USES, says=bug)]
+    there = [change(3, USES, says=bug), change(4, "", says=bug), change(5, DEFINES, says=bug)]
+    background = Background(rarity=COMMON)
+    found = {one.changes: one.points for one in questions_across(here, there, background)}
+    # 1 defines and 3 uses, 5 defines and 2 uses; 1 and 5 define the same, with a task in common.
+    assert {(1, 3), (2, 5)} <= found.keys() <= {(1, 3), (2, 5), (1, 5), (2, 3)}
+    assert min(found.values()) >= 6
+    assert not list(questions_across(here, [], background))
+    assert not list(questions_across([], there, background))
+
+
+WMF16, WMF17 = "wmf/1.47.0-wmf.16", "wmf/1.47.0-wmf.17"
+BOTH_LIVE = Production(
+    ("1.47.0-wmf.16", "1.47.0-wmf.17"), {"group0": "1.47.0-wmf.17", "group1": "1.47.0-wmf.16"}
+)
+
+
+def merged(number: int, branch: str, *included: str, deployed: bool | None = None) -> Change:
+    return replace(
+        change(number, ""),
+        branch=branch,
+        status=ChangeStatus.MERGED,
+        included_in=frozenset(included),
+        deployed=deployed,
+    )
+
+
+def config(number: int, **sides: object) -> Change:
+    return replace(change(number, ""), project=CONFIG_PROJECT, branch="master", **sides)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "has"),
+    [
+        (change(1, ""), merged(2, WMF16), True),
+        (change(1, ""), merged(2, "master", WMF16), True),
+        (change(1, ""), merged(2, WMF17), False),  # "its other half is on wmf.17 only"
+        (change(1, ""), merged(2, WMF16, deployed=False), False),
+        (change(1, ""), change(2, ""), False),
+        (config(1), merged(2, "master", WMF16), False),  # wmf.17 serves somebody, too
+        (config(1), merged(2, "master", WMF16, WMF17), True),
+        (config(1), config(2), False),
+        (change(1, ""), config(2, status=ChangeStatus.MERGED), True),
+        (change(1, ""), config(2, status=ChangeStatus.MERGED, deployed=False), False),
+    ],
+)
+def test_nothing_is_asked_where_the_other_half_is_already(
+    one: Change, other: Change, has: bool
+) -> None:
+    assert has_it(one, [other], BOTH_LIVE) is has
+
+
+def test_where_nothing_is_known_about_versions_the_other_half_is_not_there() -> None:
+    assert not has_it(config(1), [merged(2, "master", WMF16)], NOTHING_KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (merged(2, "master", WMF17), "2 (E2) is on 1.47.0-wmf.17 only"),
+        (merged(2, "master"), "2 (E2) rides the train: it is on no version that is checked out"),
+        (change(2, ""), "2 (E2) is not merged"),
+        (
+            config(2, status=ChangeStatus.MERGED, deployed=False),
+            "2 (mediawiki-config) is merged, and not deployed",
+        ),
+    ],
+)
+def test_it_is_said_where_the_other_half_is(other: Change, said: str) -> None:
+    assert whereabouts(other, [other], BOTH_LIVE).text == said

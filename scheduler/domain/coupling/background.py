@@ -34,11 +34,13 @@ class Background:
         rarity: how rare names and words are.
         dismissed: the names and words of which somebody said that they say nothing between two
             projects.
+        landings: the other Change-Ids under which changes landed, by number.
     """
 
     traits: Mapping[int, Traits] = field(default_factory=dict)
     rarity: Rarity = NOTHING_SEEN
     dismissed: Mapping[Projects, frozenset[str]] = field(default_factory=dict)
+    landings: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
     def rarity_between(self, one: Change, other: Change) -> Rarity:
         """Return how rare names are for two changes."""

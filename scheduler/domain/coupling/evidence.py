@@ -308,21 +308,32 @@ def same_bug(by_number: Mapping[int, Change]) -> Iterator[tuple[Pair, Evidence]]
         yield pair, Evidence("same-bug", SAME_BUG_POINTS, text, tuple(tasks))
 
 
-def mentions(by_number: Mapping[int, Change]) -> Iterator[tuple[Pair, Evidence]]:
-    """Yield each pair of changes of which one names the other in its message."""
+def mentions(
+    by_number: Mapping[int, Change], landings: Mapping[int, tuple[str, ...]]
+) -> Iterator[tuple[Pair, Evidence]]:
+    """Yield each pair of changes of which one names the other in its message.
+
+    Args:
+        by_number: the changes.
+        landings: the other Change-Ids under which they landed, where there are any.
+    """
     mentioned_by = {n: ids for n in sorted(by_number) if (ids := by_number[n].mentions)}
     if not mentioned_by:
         return
-    starting: dict[str, list[Change]] = {}
+    starting: dict[str, list[tuple[str, Change]]] = {}
     for number in sorted(by_number):
         change = by_number[number]
-        starting.setdefault(change.key[:_SHORTEST_MENTION], []).append(change)
+        for key in (change.key, *landings.get(number, ())):
+            starting.setdefault(key[:_SHORTEST_MENTION], []).append((key, change))
     told = set()
     for number, ids in mentioned_by.items():
         for mentioned in ids:
-            for other in starting.get(mentioned[:_SHORTEST_MENTION], ()):
+            for key, other in starting.get(mentioned[:_SHORTEST_MENTION], ()):
                 low, high = sorted((number, other.number))
-                if other.key.startswith(mentioned) and low != high and (low, high) not in told:
+                if key.startswith(mentioned) and low != high and (low, high) not in told:
                     told.add((low, high))
-                    text = f"the message of {number} names {mentioned[:10]}, which is {other}"
+                    landed = "" if key == other.key else "another landing of "
+                    text = (
+                        f"the message of {number} names {mentioned[:10]}, which is {landed}{other}"
+                    )
                     yield (low, high), Evidence("mention", MENTION_POINTS, text, (mentioned,))

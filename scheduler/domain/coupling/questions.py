@@ -117,7 +117,7 @@ def _asked(
         if change.number not in known and change.diff:
             known[change.number] = traits_of(change)
     found: dict[Pair, list[Evidence]] = {}
-    for pair, one_more in (*same_bug(by_number), *mentions(by_number)):
+    for pair, one_more in (*same_bug(by_number), *mentions(by_number, background.landings)):
         found.setdefault(pair, []).append(one_more)
     for pair in sorted({*found, *_sharing(known, background.rarity, pairs_of)}):
         one, other = by_number[pair[0]], by_number[pair[1]]

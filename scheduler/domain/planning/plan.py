@@ -2,7 +2,7 @@
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -184,9 +184,11 @@ class _Planning:
     def _open_questions(self) -> tuple[Question, ...]:
         said = {frozenset((s.first, s.then)) for s in self.given.statements}
         booked = [self.changes[number] for number in self.numbers]
+        landings = {one.number: self.changes.other_landings(one) for one in booked}
+        background = replace(self.given.background, landings=landings)
         asked = {
             question.changes: question
-            for question in questions(booked, self.given.background)
+            for question in questions(booked, background)
             if not self.edges.is_ordered(*question.changes)
         }
         for question in self.given.asked:
