@@ -38,6 +38,12 @@ RIDES_SINCE = timedelta(days=14)  # since the review system was last asked about
 MOST_AROUND = 100  # other changes, the newest first
 
 
+MOST_READ = 2_000
+
+# What was read of a patch set, by key and commit: that never changes, and reading takes long.
+READ: dict[tuple[int, str], Traits] = {}
+
+
 @dataclass(frozen=True)
 class Around:
     """The changes of a window, and others that may belong to one of them.
@@ -220,12 +226,16 @@ def _dismissed_among(changes: Iterable[Known | Change]) -> dict[Projects, frozen
 def traits_kept_of(changes: Iterable[Change]) -> dict[int, Traits]:
     """Return what was worked out of the patch sets that changes have now, by number."""
     now = {change.pk: change for change in changes}
-    rows = ChangeTraits.objects.filter(change__in=now, version=VERSION)
-    return {
-        now[row.change_id].number: from_json(row.content)
-        for row in rows
-        if row.sha == now[row.change_id].sha
-    }
+    rows = ChangeTraits.objects.filter(change__in=now, version=VERSION).defer("content")
+    kept = [row for row in rows if row.sha == now[row.change_id].sha]
+    found = {row.pk: already for row in kept if (already := READ.get((row.pk, row.sha)))}
+    new = [row.pk for row in kept if row.pk not in found]
+    for row in ChangeTraits.objects.filter(pk__in=new) if new else ():
+        found[row.pk] = from_json(row.content)
+    if len(READ) > MOST_READ:
+        READ.clear()
+    READ.update(((row.pk, row.sha), found[row.pk]) for row in kept if row.pk in found)
+    return {now[row.change_id].number: found[row.pk] for row in kept if row.pk in found}
 
 
 def rarity_among(traits: Iterable[Traits]) -> Rarity:

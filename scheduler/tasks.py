@@ -38,9 +38,10 @@ def refresh_open_windows() -> None:
 
 @shared_task
 def keep_the_calendar() -> None:
-    """Make the windows of the coming weeks, and miss what nobody deployed."""
+    """Make the windows of the coming weeks, call who tests, and miss what nobody deployed."""
     now = timezone.now()
     calendar.make_coming_windows(now=now)
+    windows.call_testers(now=now)
     windows.skip_unclaimed_windows(now=now)
     windows.miss_what_is_left(now=now)
     deploying.close_what_was_left(now=now)

@@ -8,6 +8,7 @@ from coverage import Coverage
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
+from scheduler.couplings import READ
 from scheduler.models import Backport, User, Window
 from tests.factories import make_backport, make_person, make_window
 
@@ -28,6 +29,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if CORE not in item.path.parents:
             item.add_marker(pytest.mark.no_cover)
+
+
+@pytest.fixture(autouse=True)
+def nothing_was_read() -> None:
+    """Keys and commits come again in each test, with other diffs; in production they never do."""
+    READ.clear()
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ class Circle(Enum):
     WATCHERS = (Why.WATCHED, "you watch it")
     PAIR_WATCHERS = (Why.WATCHED, "you watch one of the two")
     DEPLOYERS = (Why.WINDOW, "you deploy this window")
+    CALLED_TESTERS = (Why.OWN, "you requested or test something that is in its queue")
     TESTERS = (Why.OWN, "you requested it or test it, and it waits to be verified")
     FORMER_DRIVER = (Why.WINDOW, "you drove this window")
     OFFERED = (Why.WINDOW, "the wheel was handed to you")
@@ -129,6 +130,7 @@ CIRCLES: Mapping[str, tuple[Circle, ...]] = {
     "window.add": (Circle.EMERGENCY,),
     "window.move": (Circle.WINDOW_REQUESTERS, Circle.DEPLOYERS),
     "window.cancel": (Circle.DEPLOYERS,),
+    "window.call": (Circle.CALLED_TESTERS, Circle.DEPLOYERS),
     "window.skip": (),  # each backport that was missed tells its own people
     "window.sign-up": (),
     "window.step-down": (Circle.DEPLOYERS,),

@@ -400,6 +400,9 @@ _WORDED: Mapping[str, Callable[[Payload], str]] = {
     "person.remove-name": _person("noted that {name} is not {}"),
     "person.make-token": _person("made the token “{name}” for the account {}"),
     "person.revoke-token": _person("revoked the token “{name}” of the account {}"),
+    "window.call": lambda payload: (
+        f"calls those who test: this window begins at {_moment(_text(payload, 'starts'))}"
+    ),
     "question.answer": _answer,
     "question.contest": lambda payload: (
         f"contested what {_text(payload, 'of')} said of {_text(payload, 'first')} and "

@@ -322,12 +322,22 @@ def _testers(event: Event) -> Iterable[User]:
     Nobody, where the deployer does it by the test plan.
     """
     waiting = _in_run(event, event.payload.get("verify"))
-    waiting = [backport for backport in waiting if not answers_of(backport).by_plan]
+    return _who_test(waiting)
+
+
+def _called_testers(event: Event) -> Iterable[User]:
+    """Return who may say what they see on the test servers of what is in the queue."""
+    return _who_test(_booked_then(event, event.payload.get("queued")))
+
+
+def _who_test(backports: Iterable[Backport]) -> list[User]:
+    """Return who requested some backports, and their testers; not where the test plan is enough."""
+    tested = [backport for backport in backports if not answers_of(backport).by_plan]
     named = Q(pk__in=[])
-    for name in {backport.tester for backport in waiting if backport.tester}:
+    for name in {backport.tester for backport in tested if backport.tester}:
         named |= Q(username__iexact=name) | Q(other_names__name__iexact=name)
     testers = User.objects.filter(named).distinct()
-    return [*(backport.requester for backport in waiting), *testers]
+    return [*(backport.requester for backport in tested), *testers]
 
 
 def _vouchers(event: Event) -> Iterable[User]:
@@ -394,6 +404,7 @@ _PEOPLE: Mapping[Circle, Callable[[Event], Iterable[User]]] = {
     Circle.PAIR_WATCHERS: _pair_watchers,
     Circle.DEPLOYERS: _deployers,
     Circle.LOCKED_DEPLOYERS: _deployers,
+    Circle.CALLED_TESTERS: _called_testers,
     Circle.TESTERS: _testers,
     Circle.FORMER_DRIVER: _named("from"),
     Circle.OFFERED: _named("to"),

@@ -188,7 +188,9 @@ def _course_for(event: Event) -> Course | None:
 
 def _is_of_the_hour(kind: str) -> bool:
     """Return whether events of a kind tell how a window is being deployed."""
-    return kind in {CLOSE, "window.begin", "window.extend"} or kind.startswith(("lease.", "step."))
+    return kind in {CLOSE, "window.call", "window.begin", "window.extend"} or kind.startswith(
+        ("lease.", "step.")
+    )
 
 
 def _waits_for(notification: Notification, course: Course) -> bool:

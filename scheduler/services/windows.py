@@ -8,14 +8,21 @@ from django.db.models import F
 from django.utils import timezone
 
 from scheduler.actors import actor_of
+from scheduler.adapters.plan_document import time_text
 from scheduler.domain.errors import OutOfDate, Refused
 from scheduler.domain.lifecycle import OPEN, Action, Status
 from scheduler.domain.permissions import Act, require
 from scheduler.domain.windows import BOOKABLE
-from scheduler.models import Backport, Lease, PlanStepMember, Question, Run, User, Window
-from scheduler.queries import OPEN_STATUSES, is_confirmed_emergency, names_trusted_with
+from scheduler.models import Backport, Event, Lease, PlanStepMember, Question, Run, User, Window
+from scheduler.queries import (
+    OPEN_STATUSES,
+    is_confirmed_emergency,
+    names_trusted_with,
+    newest_plan,
+)
 from scheduler.services.events import record
 from scheduler.services.plans import end_all_lifting, replan_window, take_turn, void_approval
+from scheduler.services.runs import CHECK_IN_OPENS
 
 # A window that nobody has claimed by then is skipped (`reference/wikimedia.md` 1.1, "2021 on").
 UNCLAIMED_FOR = timedelta(minutes=15)
@@ -69,6 +76,45 @@ def step_down(*, window: Window, by: User) -> Window:
     window.deployers.remove(by)
     record(kind="window.step-down", actor=by, window=window, at=now)
     return window
+
+
+def call_testers(*, now: datetime) -> int:
+    """Tell who tests in a window, and who deploys it, that it begins in a quarter of an hour.
+
+    From then on they can say that they are there. One event is logged for each window that has a
+    queue; again if it was moved since. Any number of clocks may do this at once.
+
+    Returns:
+        For how many windows.
+    """
+    soon = Window.objects.filter(
+        kind__in=[kind.value for kind in BOOKABLE],
+        start__gt=now,
+        start__lte=now + CHECK_IN_OPENS,
+        as_of__isnull=True,
+        cancelled_at__isnull=True,
+    )
+    return sum(_call(window, now) for window in soon.order_by("pk"))
+
+
+@transaction.atomic
+def _call(window: Window, now: datetime) -> bool:
+    take_turn(window)
+    if not window.takes_place or not now < window.start <= now + CHECK_IN_OPENS:
+        return False  # somebody moved it
+    plan, starts = newest_plan(window), time_text(window.start)
+    queued = [number for step in plan.result["queue"] for number in step["changes"]] if plan else []
+    called = Event.objects.filter(kind="window.call", window=window, payload__starts=starts)
+    if not queued or called.exists():
+        return False
+    record(
+        kind="window.call",
+        actor=None,
+        window=window,
+        payload={"starts": starts, "queued": queued},
+        at=now,
+    )
+    return True
 
 
 def skip_unclaimed_windows(*, now: datetime) -> list[Window]:

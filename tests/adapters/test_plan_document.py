@@ -191,10 +191,10 @@ REFUSED = {
     "a statement on another unknown change": ("/statements/0/then", 103),
     "an order with an unknown change": ("/order/1/0", 103),
     "a question about an unknown change": ("/asked/0/changes/1", 103),
-    "a question about one change": ("/asked/0/changes/2", 102),
+    "a question about one change": ("/asked/0/changes", [101]),
     "a question about two changes of which one is a word": ("/asked/0/changes/0", "101"),
     "advice that nobody gives": ("/asked/0/advice", "perhaps"),
-    "a name between three projects": ("/dismissed/0/projects/2", "mediawiki/vendor"),
+    "a name between three projects": ("/dismissed/0/projects", ["a", "b", "c"]),
     "an author's time without a zone": ("/changes/0/authored_at", "2015-10-26T23:00:00"),
     "too short a Change-Id": ("/changes/0/change_id", "I46d3784"),
     "too long a Change-Id": ("/changes/0/change_id", "I" + "0" * 41),
@@ -246,6 +246,11 @@ REFUSED = {
 def test_what_is_wrong_is_refused_where_it_stands(name: str) -> None:
     pointer, value = REFUSED[name]
     assert refusal(with_value(pointer, value)).pointer == pointer
+
+
+def test_a_question_about_one_change_and_itself_is_refused() -> None:
+    wrong = refusal(with_value("/asked/0/changes/1", 101))
+    assert (wrong.pointer, wrong.message) == ("/asked/0", "is about one change and itself")
 
 
 def test_a_statement_about_one_change_and_itself_is_refused() -> None:

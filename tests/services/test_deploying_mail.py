@@ -21,6 +21,7 @@ from scheduler.services.concern import reason_for
 from scheduler.services.deploying import tick_item, vouch_for_step
 from scheduler.services.leases import accept_wheel, give_back_wheel, offer_wheel, take_wheel
 from scheduler.services.notifications import deliver_events, mail_of, send_notifications
+from scheduler.services.windows import call_testers
 from tests.driving import SILENT, Drive, lock
 from tests.factories import approve, fetched, make_backport, make_window
 
@@ -347,3 +348,68 @@ def test_what_is_about_one_backport_links_to_it(
     _, body = mail_to(ada, "backport.finish")
     assert f"\nhttps://swat.example.org/backports/{queue[1].pk}\n" in body
     assert "Now:" not in body
+
+
+# --- Before it begins ----------------------------------------------------------------------------
+
+
+def test_who_tests_is_called_a_quarter_of_an_hour_before(
+    begun: Window, queue: Mapping[int, Backport], dev: User
+) -> None:
+    """Ada, Rel and Rae requested, Sam tests Ada's; Dev deploys."""
+    begun.deployers.add(dev)
+    now = timezone.now()
+    begun.start, begun.end = now + 16 * MINUTE, now + 76 * MINUTE
+    begun.save(update_fields=["start", "end"])
+    told_of_new()
+    assert call_testers(now=now) == 0  # too early
+    assert call_testers(now=now + 2 * MINUTE) == 1
+    assert call_testers(now=now + 3 * MINUTE) == 0  # once
+    assert told_by("window.call") == {
+        ("ada", "own"),
+        ("rel", "own"),
+        ("rae", "own"),
+        ("sam", "own"),
+        ("dev", "window"),
+    }
+    assert call_testers(now=now + 17 * MINUTE) == 0  # it has begun
+
+    begun.refresh_from_db()
+    begun.start = now + 26 * MINUTE
+    begun.save(update_fields=["start"])
+    assert call_testers(now=now + 20 * MINUTE) == 1  # it was moved: again
+
+
+def test_the_call_says_on_which_page_to_say_that_one_is_there(
+    begun: Window, queue: Mapping[int, Backport]
+) -> None:
+    now = timezone.now()
+    begun.start, begun.end = now + 10 * MINUTE, now + 70 * MINUTE
+    begun.save(update_fields=["start", "end"])
+    call_testers(now=now)
+    deliver_events(at=now)
+    ours = Notification.objects.filter(event__kind="window.call", recipient__username="sam")
+    text = str(mail_of(ours.get()).body)
+    assert "calls those who test: this window begins at" in text
+    assert f"/windows/{begun.pk}/deploy" in text
+    assert "you requested or test something that is in its queue" in text
+
+
+def test_nobody_is_called_to_a_window_with_an_empty_queue_or_called_off(begun: Window) -> None:
+    now = timezone.now()
+    begun.start, begun.end = now + 10 * MINUTE, now + 70 * MINUTE
+    begun.save(update_fields=["start", "end"])
+    assert call_testers(now=now) == 0
+
+
+def test_where_the_test_plan_is_enough_nobody_is_called_to_test(
+    begun: Window, ada: User, rae: User
+) -> None:
+    marks = frozenset({Mark.LOW_RISK, Mark.TEST_PLAN})
+    told = {"present": False, "tester": "", "marks": marks}
+    approve(make_backport(begun, ada, fetched(1), **told), rae)
+    now = timezone.now()
+    begun.start, begun.end = now + 10 * MINUTE, now + 70 * MINUTE
+    begun.save(update_fields=["start", "end"])
+    assert call_testers(now=now) == 1
+    assert told_by("window.call") == set()

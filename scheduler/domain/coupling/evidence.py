@@ -30,6 +30,8 @@ ASK_ACROSS_FROM = 6  # of another window, or the train: many more pairs are look
 UNCOMMON, RARE, RAREST = 5.7, 7.2, 8.7
 UNCOMMON_SAID = 6.2  # a name of a diff, in the message of the other change
 RARE_WORD, UNCOMMON_WORD = 7.2, 5.2
+# Messages and authors alone: shared words, a name that one message says, and the same author.
+MOST_WITHOUT_NAMES = 3 + 1 + SAME_AUTHOR_POINTS
 FEWEST_MOVED, FEWEST_SAME, SEVERAL = 5, 3, 3
 MOST_NAMED = 5  # names that a sentence tells
 MOST_SHARING = 40  # changes of one window that share a name: more, and it says nothing

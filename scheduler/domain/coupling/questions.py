@@ -11,6 +11,7 @@ from scheduler.domain.coupling.evidence import (
     ASK_ACROSS_FROM,
     ASK_FROM,
     MOST_SHARING,
+    MOST_WITHOUT_NAMES,
     UNCOMMON,
     UNCOMMON_WORD,
     Evidence,
@@ -119,7 +120,8 @@ def _asked(
     found: dict[Pair, list[Evidence]] = {}
     for pair, one_more in (*same_bug(by_number), *mentions(by_number, background.landings)):
         found.setdefault(pair, []).append(one_more)
-    for pair in sorted({*found, *_sharing(known, background.rarity, pairs_of)}):
+    by_words = least <= MOST_WITHOUT_NAMES
+    for pair in sorted({*found, *_sharing(known, background.rarity, pairs_of, by_words=by_words)}):
         one, other = by_number[pair[0]], by_number[pair[1]]
         if one.project == other.project or one.key == other.key:
             continue
@@ -141,15 +143,24 @@ def _sharing(
     traits: Mapping[int, Traits],
     rarity: Rarity,
     pairs_of: PairsOf,
+    *,
+    by_words: bool,
 ) -> Iterator[Pair]:
-    """Yield the pairs that share anything that says something."""
+    """Yield the pairs that share anything that says something.
+
+    Args:
+        traits: what was worked out of the changes, by number.
+        rarity: how rare names and words are.
+        pairs_of: which pairs of some changes that share something are looked at.
+        by_words: whether a word of both messages is enough.
+    """
     having: dict[Hashable, list[int]] = {}
     for number in sorted(traits):
         its = traits[number]
         if its.is_aside:
             continue
         names = {name for name in its.names.anywhere if rarity.of_name(name) >= UNCOMMON}
-        words = {word for word in its.words if rarity.of_word(word) >= UNCOMMON_WORD}
+        words = {w for w in its.words if by_words and rarity.of_word(w) >= UNCOMMON_WORD}
         lines = its.added.keys() | its.removed.keys()
         for shared in (*names, *(words - names), *lines):
             having.setdefault(shared, []).append(number)
