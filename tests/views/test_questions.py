@@ -17,6 +17,8 @@ from tests.views.test_booking import previewed
 from tests.views.test_windows import answer_of
 
 As = Callable[[str], Client]
+DEFINES = "--- a/b.js\n+++ b/b.js\n@@ -0,0 +10,1 @@\n+mw.fancy.openPlumage = function () {\n"
+USES = "--- a/a.js\n+++ b/a.js\n@@ -0,0 +20,1 @@\n+mw.fancy.openPlumage( event );\n"
 BUG = "Change\n\nBug: T4711\nChange-Id: I{:040x}"
 
 
@@ -163,16 +165,14 @@ def test_where_no_order_is_safe_three_ways_are_offered(
 def test_what_booking_would_ask_is_shown_with_both_diffs_while_typing(
     as_: As, cast: dict[str, User], window: Window
 ) -> None:
-    defines = "--- a/b.js\n+++ b/b.js\n@@ -0,0 +10,1 @@\n+mw.fancy.openPlumage = function () {\n"
-    uses = "--- a/a.js\n+++ b/a.js\n@@ -0,0 +20,1 @@\n+mw.fancy.openPlumage( event );\n"
     code: dict[str, Any] = {"branch": "wmf/1.47.0-wmf.16"}
     later = make_window(in_hours=30, title="Evening SWAT")
     message = BUG.format(1)
     echo, flow = "mediawiki/extensions/Echo", "mediawiki/extensions/Flow"
     make_backport(
-        later, cast["rel"], fetched(1, diff=defines, project=echo, message=message, **code)
+        later, cast["rel"], fetched(1, diff=DEFINES, project=echo, message=message, **code)
     )
-    make_change(fetched(2, diff=uses, project=flow, message=BUG.format(2), **code))
+    make_change(fetched(2, diff=USES, project=flow, message=BUG.format(2), **code))
 
     text = previewed(as_("ada"), 2, window=window.pk)
 
@@ -184,13 +184,11 @@ def test_what_booking_would_ask_is_shown_with_both_diffs_while_typing(
 def test_a_question_across_windows_says_that_only_one_is_kept_out(
     as_: As, cast: dict[str, User], window: Window
 ) -> None:
-    defines = "--- a/b.js\n+++ b/b.js\n@@ -0,0 +10,1 @@\n+mw.fancy.openPlumage = function () {\n"
-    uses = "--- a/a.js\n+++ b/a.js\n@@ -0,0 +20,1 @@\n+mw.fancy.openPlumage( event );\n"
     code: dict[str, Any] = {"branch": "wmf/1.47.0-wmf.16"}
     later = make_window(in_hours=30, title="Evening SWAT")
     for number, place, diff, project in (
-        (1, later, defines, "mediawiki/extensions/Echo"),
-        (2, window, uses, "mediawiki/extensions/Flow"),
+        (1, later, DEFINES, "mediawiki/extensions/Echo"),
+        (2, window, USES, "mediawiki/extensions/Flow"),
     ):
         told = fetched(number, diff=diff, project=project, message=BUG.format(number), **code)
         make_backport(place, cast["ada"], told)
