@@ -101,6 +101,18 @@ def around(
     )
 
 
+def asked_besides(
+    window: Window, rows: Iterable[Change], around: Around, production: Production
+) -> tuple[Question, ...]:
+    """Return the questions that do not come from comparing the changes of a window alone.
+
+    None about a locked one: its queue is fixed, and nobody could answer there.
+    """
+    if window.is_locked:
+        return ()
+    return *contested_about(rows), *asked_across(around, production)
+
+
 def asked_across(around: Around, production: Production) -> tuple[Question, ...]:
     """Return the questions about a change of a window and another one, which is not where it goes.
 

@@ -70,7 +70,7 @@ def plan_input_of(window: Window, backports: Sequence[Backport], now: datetime) 
     statements = statements_about(backport.change_id for backport in backports)
     here, production = [backport.change for backport in backports], production_at(moment)
     around = couplings.around(window, here, now)
-    asked = (*couplings.contested_about(here), *couplings.asked_across(around, production))
+    asked = couplings.asked_besides(window, here, around, production)
     return PlanInput(
         now=moment,
         window=window.to_domain(),

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -167,6 +168,10 @@ class Revision(_Part):
     files: dict[Path, File]
 
 
+def _cut_topic(topic: str) -> str:
+    return topic[:PLACE_LIMIT]
+
+
 class ChangeAnswer(_Part):
     """A change with its current patch set."""
 
@@ -175,6 +180,7 @@ class ChangeAnswer(_Part):
     branch: Place
     change_id: ChangeId
     subject: Line
+    topic: Annotated[Line, AfterValidator(_cut_topic)] = ""
     status: Literal["NEW", "MERGED", "ABANDONED"]
     work_in_progress: bool = False  # left out unless true
     owner: Account
@@ -225,6 +231,7 @@ class ChangeAnswer(_Part):
                 for path, file in sorted(revision.files.items())
                 if not path.startswith("/")  # Gerrit's own, such as /COMMIT_MSG
             ),
+            topic=self.topic,
             authored_at=revision.commit.author.date if revision.commit.author else None,
         )
 

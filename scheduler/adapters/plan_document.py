@@ -165,6 +165,7 @@ class _Change(_Part):
     labels: dict[str, int] = {}
     files: list[_File] = []
     diff: str = ""
+    topic: str = ""
     authored_at: Time | None = None
 
 
@@ -487,6 +488,7 @@ def _change(given: _Change) -> Change:
             for file in given.files
         ),
         diff=given.diff,
+        topic=given.topic,
         authored_at=given.authored_at,
     )
 
@@ -696,6 +698,7 @@ def _change_document(change: Change) -> dict[str, Any]:
         "labels": dict(sorted(change.labels.items())),
         "files": [file_document(file) for file in change.files],
         "diff": change.diff,
+        **({"topic": change.topic} if change.topic else {}),
         **({"authored_at": time_text(change.authored_at)} if change.authored_at else {}),
     }
 

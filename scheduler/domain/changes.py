@@ -85,6 +85,7 @@ class Change:
         deployed: whether production runs it; None where that is not known.
         labels: review label to its decisive vote.
         diff: unified diff, empty where it is not known.
+        topic: by which Gerrit groups changes of any projects; "" if by nothing.
         authored_at: when its author made it, UTC; it stays through cherry-picks and later landings.
     """
 
@@ -104,6 +105,7 @@ class Change:
     labels: Mapping[str, int] = field(default_factory=dict)
     files: tuple[ChangedFile, ...] = ()
     diff: str = ""
+    topic: str = ""
     authored_at: datetime | None = None
 
     @property

@@ -26,6 +26,7 @@ class Change(models.Model):
         labels: review label to its decisive vote.
         files: one object per file: path, status, old_path, lines_inserted, lines_deleted.
         sha: the commit of the patch set.
+        topic: by which the review system groups it with others; "" if it does not.
         authored_at: when its author made it; None where the review system did not say.
     """
 
@@ -53,6 +54,7 @@ class Change(models.Model):
     submittable = models.BooleanField(null=True, blank=True)
     patch_set = models.PositiveIntegerField(default=0)
     sha = models.CharField(max_length=64, blank=True)
+    topic = models.CharField(max_length=255, blank=True)
     authored_at = models.DateTimeField(null=True, blank=True)
     fetched_at = models.DateTimeField(null=True, blank=True)
 
@@ -130,5 +132,6 @@ class Change(models.Model):
                 for file in self.files
             ),
             diff=self.diff if with_diff else "",
+            topic=self.topic,
             authored_at=self.authored_at,
         )

@@ -44,6 +44,7 @@ _FACTS = (
     "submittable",
     "patch_set",
     "sha",
+    "topic",
     "authored_at",
 )
 
@@ -205,6 +206,7 @@ def _row(fetched: FetchedChange, stored: Change | None, at: datetime) -> Change:
         submittable=fetched.submittable,
         patch_set=fetched.patch_set,
         sha=fetched.sha,
+        topic=change.topic,
         authored_at=change.authored_at,
         fetched_at=at,
     )

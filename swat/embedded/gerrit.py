@@ -316,6 +316,7 @@ def _change_info(change: DemoChange) -> dict[str, object]:
         "status": change.status,
         **({"work_in_progress": True} if change.work_in_progress else {}),
         "updated": change.updated,
+        **({"topic": change.topic} if change.topic else {}),
         "owner": _account(change.owner),
         "labels": {
             name: _label(votes, "ci" if name == "Verified" else "rae")

@@ -44,6 +44,7 @@ class DemoChange:
         included_in: branches that contain it beside its own, which is told once it is merged.
         labels: label to the votes on it.
         updated: the last time something happened to it, as Gerrit writes times.
+        topic: what groups it with others; "" if nothing.
         authored: when its author made it; every landing of one change has the same.
     """
 
@@ -64,6 +65,7 @@ class DemoChange:
     included_in: tuple[str, ...] = ()
     patch_set: int = 1
     updated: str = "2026-11-23 09:00:00.000000000"
+    topic: str = ""
     authored: str = "2026-11-20 09:00:00.000000000"
 
     @property

@@ -341,6 +341,14 @@ def test_a_very_long_diff_is_cut_with_a_mark() -> None:
     assert diff.endswith("x\n[… (cut)]\n")
 
 
+def test_a_topic_comes_along_on_one_line() -> None:
+    (fetched,) = fetch_only(a_change(topic="new\nschema " + "x" * 300))
+    assert fetched.change.topic.startswith("new<U+000A>schema xxx")
+    assert len(fetched.change.topic) == 255
+    (without,) = fetch_only(a_change())
+    assert without.change.topic == ""
+
+
 def test_what_a_message_names_comes_along_if_it_is_merged() -> None:
     earlier, waiting, below = (change_id_of(name) for name in ("earlier", "waiting", "below"))
     says = f"A change\n\nAs {earlier} and {waiting} do, and I0000000.\n"

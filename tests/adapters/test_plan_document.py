@@ -53,6 +53,7 @@ def whole_document() -> Json:
             }
         ],
         "diff": "",
+        "topic": "new-schema",
         "authored_at": TIME,
     }
     other = change | {"number": 102, "project": "mediawiki/core", "change_id": "I" + "1" * 40}
@@ -405,9 +406,9 @@ def test_a_damaged_document_is_planned_or_refused_and_nothing_else(data: st.Data
         if how == "drop":
             del part[key]
         elif how == "add" and isinstance(part, dict):
-            part[data.draw(st.text(max_size=3))] = data.draw(VALUES)
+            part[data.draw(st.text(max_size=3))] = copy.deepcopy(data.draw(VALUES))
         else:
-            part[key] = data.draw(VALUES)
+            part[key] = copy.deepcopy(data.draw(VALUES))
     text = json.dumps(document)
     try:
         read = parse(text)

@@ -407,6 +407,13 @@ def test_a_mention_is_told_once() -> None:
     assert kinds(asked(one, other))["mention"] == 4
 
 
+def test_a_topic_of_both_counts_as_a_task_does() -> None:
+    one, other = (replace(change(number, ""), topic="new-schema") for number in (1, 2))
+    assert kinds(asked(one, other)) == {"same-topic": 3}
+    assert asked(one, replace(other, topic="")) is None
+    assert asked(replace(one, topic=""), replace(other, topic="")) is None
+
+
 def test_a_mention_of_an_earlier_landing_counts() -> None:
     """The message of October 2015 names the first landing, which was rolled back."""
     moment = datetime(2015, 10, 14, 20, 13, tzinfo=UTC)

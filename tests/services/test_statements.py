@@ -319,6 +319,7 @@ def test_a_locked_window_is_left_alone(
     approve(apart[0], rae)
     lock(window, dev)
     contest((apart[1], apart[0]), rae)
+    replan_window(window=window, now=timezone.now())
     assert asked(window) == []
     assert asked(evening) == [(1, 2)]
 

@@ -16,6 +16,7 @@ from scheduler.domain.coupling.traits import Spot, Traits
 from scheduler.domain.coupling.unique import unique_name
 
 SAME_BUG_POINTS = 3
+SAME_TOPIC_POINTS = 3  # not in git, so that it could not be measured: as a task
 MENTION_POINTS = 4
 DEFINES_POINTS = 3
 MOVED_POINTS = 3
@@ -39,6 +40,7 @@ MOST_SHARING = 40  # changes of one window that share a name: more, and it says 
 # What each kind of evidence says, and its points.
 KINDS: Mapping[str, tuple[str, str]] = {
     "same-bug": ("both name the same task", "3"),
+    "same-topic": ("Gerrit has both under one topic", "3"),
     "mention": ("one message names the other change, also by the start of its Change-Id", "4"),
     "defines-what-other-uses": ("one defines a name that the other starts to use", "3"),
     "given-up-and-taken-over": (
@@ -293,21 +295,36 @@ def _spots(
 
 def same_bug(by_number: Mapping[int, Change]) -> Iterator[tuple[Pair, Evidence]]:
     """Yield each pair of changes of different projects whose messages name the same task."""
-    about: dict[str, list[int]] = {}
+    for pair, tasks in _sharing(by_number, lambda change: change.bugs):
+        text = f"both are about {' and '.join(tasks)}"
+        yield pair, Evidence("same-bug", SAME_BUG_POINTS, text, tasks)
+
+
+def same_topic(by_number: Mapping[int, Change]) -> Iterator[tuple[Pair, Evidence]]:
+    """Yield each pair of changes of different projects that Gerrit has under one topic."""
+    for pair, topics in _sharing(by_number, lambda change: (change.topic,) if change.topic else ()):
+        text = f"both have the topic “{topics[0]}” in Gerrit"
+        yield pair, Evidence("same-topic", SAME_TOPIC_POINTS, text, topics)
+
+
+def _sharing(
+    by_number: Mapping[int, Change], values_of: Callable[[Change], Iterable[str]]
+) -> Iterator[tuple[Pair, tuple[str, ...]]]:
+    """Yield each pair of changes of different projects that share a value, and what they share."""
+    having: dict[str, list[int]] = {}
     for number in sorted(by_number):
-        for task in by_number[number].bugs:
-            about.setdefault(task, []).append(number)
+        for value in values_of(by_number[number]):
+            having.setdefault(value, []).append(number)
     shared: dict[Pair, list[str]] = {}
-    for task in sorted(about):
+    for value in sorted(having):
         of_project: dict[str, list[int]] = {}
-        for number in about[task]:
+        for number in having[value]:
             of_project.setdefault(by_number[number].project, []).append(number)
         for some, others in combinations(of_project.values(), 2):
             for one, other in product(some, others):
-                shared.setdefault((min(one, other), max(one, other)), []).append(task)
-    for pair, tasks in shared.items():
-        text = f"both are about {' and '.join(tasks)}"
-        yield pair, Evidence("same-bug", SAME_BUG_POINTS, text, tuple(tasks))
+                shared.setdefault((min(one, other), max(one, other)), []).append(value)
+    for pair, values in shared.items():
+        yield pair, tuple(values)
 
 
 def mentions(

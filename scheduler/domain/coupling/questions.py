@@ -20,6 +20,7 @@ from scheduler.domain.coupling.evidence import (
     evidence_of,
     mentions,
     same_bug,
+    same_topic,
 )
 from scheduler.domain.coupling.rarity import Rarity
 from scheduler.domain.coupling.traits import Traits, traits_of
@@ -118,7 +119,12 @@ def _asked(
         if change.number not in known and change.diff:
             known[change.number] = traits_of(change)
     found: dict[Pair, list[Evidence]] = {}
-    for pair, one_more in (*same_bug(by_number), *mentions(by_number, background.landings)):
+    said = (
+        *same_bug(by_number),
+        *same_topic(by_number),
+        *mentions(by_number, background.landings),
+    )
+    for pair, one_more in said:
         found.setdefault(pair, []).append(one_more)
     by_words = least <= MOST_WITHOUT_NAMES
     for pair in sorted({*found, *_sharing(known, background.rarity, pairs_of, by_words=by_words)}):
