@@ -35,10 +35,10 @@ from scheduler.models import (
 BOOKED_WITHIN = timedelta(days=14)  # other windows that are looked at
 DEPLOYED_WITHIN = timedelta(days=7)
 RIDES_SINCE = timedelta(days=14)  # since the review system was last asked about it
-MOST_AROUND = 100  # other changes, the newest first
+MOST_BOOKED, MOST_RIDING = 100, 50  # others that are looked at, the newest first
 
 
-MOST_READ = 2_000
+MOST_READ = 500  # patch sets
 
 # What was read of a patch set, by key and commit: that never changes, and reading takes long.
 READ: dict[tuple[int, str], Traits] = {}
@@ -61,6 +61,16 @@ class Around:
     families: Mapping[int, tuple[Known, ...]] = field(default_factory=dict)
     windows: Mapping[int, Window] = field(default_factory=dict)
     background: Background = field(default_factory=Background)
+
+    @property
+    def background_here(self) -> Background:
+        """The same for the changes of the window alone."""
+        projects = {one.project for one in self.here}
+        dismissed = self.background.dismissed
+        return replace(
+            self.background,
+            dismissed={pair: dismissed[pair] for pair in dismissed if projects.issuperset(pair)},
+        )
 
 
 def around(
@@ -110,14 +120,16 @@ def asked_besides(
     """
     if window.is_locked:
         return ()
-    return *contested_about(rows), *asked_across(around, production)
+    return *asked_across(around, production), *contested_about(rows)
 
 
 def asked_across(around: Around, production: Production) -> tuple[Question, ...]:
     """Return the questions about a change of a window and another one, which is not where it goes.
 
-    What one of them declares of the other need not be asked about.
+    What one of them declares of the other need not be asked about, nor what somebody answered about
+    one of its cherry-picks.
     """
+    answered = _answered_about(around.here)
     here = {one.number: one for one in around.here}
     others = {one.number: one for one in around.others}
     found = []
@@ -126,6 +138,8 @@ def asked_across(around: Around, production: Production) -> tuple[Question, ...]
         one, other = (here[low], others[high]) if low in here else (here[high], others[low])
         family = around.families[other.number]
         if has_it(one, family, production) or _declares(one, family) or _declares(other, [one]):
+            continue
+        if any(frozenset((one.number, member.number)) in answered for member in family):
             continue
         window = around.windows.get(other.number)
         where = (
@@ -160,8 +174,20 @@ def _contested(row: Statement) -> Evidence:
 
 
 def _declares(change: Known, family: Iterable[Known]) -> bool:
-    names = {name for one in family for name in (one.key, str(one.number))}
-    return not names.isdisjoint(change.depends_on)
+    """Return whether a change names one of a family as what it needs, or lies above it."""
+    return any(
+        one.number == change.parent
+        or any(named == str(one.number) or one.key.startswith(named) for named in change.depends_on)
+        for one in family
+    )
+
+
+def _answered_about(changes: Iterable[Known]) -> set[frozenset[int]]:
+    """Return the pairs with one of some changes about which an answer is in force."""
+    numbers = [change.number for change in changes]
+    rows = Statement.objects.filter(superseded_at__isnull=True)
+    rows = rows.filter(Q(low__in=numbers) | Q(high__in=numbers))
+    return set(map(frozenset, rows.values_list("low", "high")))
 
 
 def _others(
@@ -185,7 +211,10 @@ def _others(
     )
     found: dict[tuple[str, str], Change] = {}
     windows = {}
-    for row in rows[:MOST_AROUND]:
+    apart = set(map(_family_of, here.values()))
+    for row in rows[:MOST_BOOKED]:
+        if row.status in _OPEN_VALUES and row.window.is_locked:
+            apart.add(_family_of(row.change))  # nobody could answer there
         first = found.setdefault(_family_of(row.change), row.change)
         if first is row.change and row.status in _OPEN_VALUES:
             windows[first.number] = row.window
@@ -196,10 +225,9 @@ def _others(
         fetched_at__gt=now - RIDES_SINCE,
         traits__isnull=False,
     )
-    for change in riding.defer("diff").order_by("-number")[: MOST_AROUND - len(found)]:
+    for change in riding.defer("diff").order_by("-number")[:MOST_RIDING]:
         found.setdefault(_family_of(change), change)
-    ours = set(map(_family_of, here.values()))
-    others = [change for family, change in found.items() if family not in ours]
+    others = [change for family, change in found.items() if family not in apart]
     return others, windows
 
 

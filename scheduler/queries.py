@@ -43,6 +43,8 @@ from scheduler.models import (
 
 _NO_DEPLOY_KNOWN_FOR = timedelta(weeks=2)  # after their end; older pages show what was planned
 
+MOST_MENTIONED = 20  # Change-Ids in the prose of one message that are looked up, whole ones only
+
 OPEN_STATUSES = sorted(status.value for status in OPEN)
 
 
@@ -57,19 +59,26 @@ def planned_now(window: Window, now: datetime) -> tuple[PlanInput, Planned]:
     return plan_taking_on(plan_input_of(window, backports, now), taken_on_in(backports))
 
 
-def plan_input_of(window: Window, backports: Sequence[Backport], now: datetime) -> PlanInput:
+def plan_input_of(
+    window: Window,
+    backports: Sequence[Backport],
+    now: datetime,
+    wished: Sequence[Known] = (),
+) -> PlanInput:
     """Return what a plan depends on, but for what people took on.
 
     Args:
         window: what to plan.
         backports: what `open_backports` loaded.
         now: the clock, UTC; a replay is planned at its own moment instead.
+        wished: changes that somebody thinks of booking in it, with their diffs: what is asked
+            about them is asked, too.
     """
     moment = window.planned_at(now)
     places = last_places(window)
     statements = statements_about(backport.change_id for backport in backports)
     here, production = [backport.change for backport in backports], production_at(moment)
-    around = couplings.around(window, here, now)
+    around = couplings.around(window, here, now, wished)
     asked = couplings.asked_besides(window, here, around, production)
     return PlanInput(
         now=moment,
@@ -81,7 +90,7 @@ def plan_input_of(window: Window, backports: Sequence[Backport], now: datetime) 
         freezes=freezes_during(window),
         statements=statements,
         gone=window.minutes_gone(now),
-        background=around.background,
+        background=around.background_here,
         asked=asked,
     )
 
@@ -197,7 +206,9 @@ def related_changes(
     wanted = Q(number__in=stated) | Q(status=ChangeStatus.MERGED.value, deployed=False)
     looked_up: set[str] = set()
     new = list(related.values())
-    mentioned = {name for change in new for name in change.mentions}
+    mentioned = {
+        name for change in new for name in change.mentions[:MOST_MENTIONED] if CHANGE_ID.match(name)
+    }
     while True:
         names = {name for change in new for name in _names_in(change)} - looked_up
         if not looked_up:

@@ -41,6 +41,7 @@ from scheduler.domain.changes import Change, ChangeStatus, is_unread
 LARGEST_ANSWER = 2_000_000  # bytes
 MOST_CHANGES = 200  # around one change
 MOST_MENTIONED = 5  # in the prose of one message
+MENTION_SECONDS = 1.0  # what they may take
 _CONNECTIONS = 8
 _GRACE = 1.0  # seconds that ending may take after the deadline
 _SERVER_ERRORS = 500
@@ -163,21 +164,28 @@ class _Fetch:
             wanted = await self._named_by(new) - asked
             asked |= wanted
             new = await self._looked_up(wanted)
-        await self._look_up_mentioned(self._changes[first], asked)
         self._check_families()
         rest = sorted(number for number in self._changes if number != first)
-        return tuple(await _all(self._completed(number, first) for number in (first, *rest)))
+        told = await _all(self._completed(number, first) for number in (first, *rest))
+        return *told, *await self._mentioned_by(self._changes[first], asked)
 
-    async def _look_up_mentioned(self, change: Change, asked: set[str]) -> None:
-        """Look up what a message names in prose: only what is merged is kept, nothing follows it.
+    async def _mentioned_by(self, change: Change, asked: set[str]) -> list[FetchedChange]:
+        """Return what a message names in prose and is merged in master; nothing follows it.
 
-        An earlier landing of another change is known by that (`reference/ordering.md`, A).
+        An earlier landing of another change is known by that (`reference/ordering.md`, A). It is a
+        hint: where anything about it fails, or takes long, there is none.
         """
         named = [one for one in change.mentions if len(one) == len(change.key) and one not in asked]
-        known = set(self._changes)
-        for one in await self._looked_up(named[:MOST_MENTIONED]):
-            if not one.is_merged and one.number not in known:
-                del self._changes[one.number]
+        try:
+            async with asyncio.timeout(MENTION_SECONDS):
+                found = await self._looked_up(named[:MOST_MENTIONED])
+                return await _all(
+                    self._completed(one.number, change.number)
+                    for one in found
+                    if one.is_merged and one.is_on_main
+                )
+        except (AdapterError, TimeoutError):
+            return []
 
     async def _looked_up(self, references: Iterable[str]) -> list[Change]:
         """Ask for all of these; return the changes that were not known before."""

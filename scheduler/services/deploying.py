@@ -33,7 +33,7 @@ from scheduler.models import (
     User,
     Window,
 )
-from scheduler.queries import approval_of, open_backports, statements_about
+from scheduler.queries import approval_of, open_backports, related_changes, statements_about
 from scheduler.services.changes import store_changes
 from scheduler.services.clock import database_now
 from scheduler.services.events import record
@@ -367,12 +367,13 @@ def _require_safe(course: Course, state: StepState) -> None:
     """Let pass a step after which production is safe, as the independent checker judges."""
     plan = course.plan
     asked = plan.document["backports"] if plan else []
-    keys = [one.change_id for members in course.members.values() for one in members]
+    queued = [one.change for members in course.members.values() for one in members]
+    statements = statements_about(one.pk for one in queued)
     judge = Judge(
-        course.changes,
+        related_changes(queued, statements, with_diff=False),
         [one["change"] for one in asked],
         course.production,
-        statements_about(keys),
+        statements,
         {one["change"]: frozenset(one["overridden"]) for one in asked if one.get("overridden")},
     )
     live = [s.step.changes for s in course.state.steps if s.is_live]

@@ -68,7 +68,7 @@ def replan_window(
     Approvals of what has changed since become void (one event each), and so does what people took
     on; questions are asked and closed, fingerprints follow. A new plan is stored if it, or a fact
     it was made from, differs from the newest one; a locked window keeps the plan that it was
-    locked with.
+    locked with, and nothing is asked in it.
 
     Args:
         window: which.
@@ -94,8 +94,9 @@ def replan_window(
         _update_fingerprint(backport, fingerprint_of(backport, given, planned))
     for backport in unchecked_backports(window):
         _update_fingerprint(backport, unchecked_fingerprint_of(backport))
-    _update_questions(window, planned, now)
     newest = newest_plan(window)
+    if not window.is_locked:  # its queue is fixed, and nobody could answer
+        _update_questions(window, planned, now)
     if newest is not None and window.is_locked:
         return newest
     made = _Made(given, planned)

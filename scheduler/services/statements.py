@@ -62,7 +62,8 @@ def answer_question(
     Raises:
         NotPermitted: neither the requester of one of them nor a reviewer.
         OutOfDate: the plan is not what the page showed any more.
-        Refused: the window is locked or over; they are not both booked in it, and nobody asks.
+        Refused: a window of theirs is locked, or this one is over; they are not both booked in
+            it, and nobody asks.
     """
     others, now = _take(on)
     low, high = on.numbers
@@ -156,6 +157,9 @@ def _take(on: OnPair) -> tuple[list[Window], datetime]:
         raise OutOfDate("The plan changed since you opened it; read it again.")
     if on.window.is_locked or on.window.is_over(now):
         raise Refused("The queue of this window is fixed; unlock it first.")
+    fixed = [one for one in windows.values() if one.is_locked and not one.is_over(now)]
+    if fixed:
+        raise Refused(f"The other one is in {fixed[0]}, whose queue is fixed; unlock it first.")
     here = {one.change_id for one in backports if one.window_id == on.window.pk}
     low, high = on.numbers
     is_known = (
@@ -167,19 +171,18 @@ def _take(on: OnPair) -> tuple[list[Window], datetime]:
     others = [
         window
         for key, window in sorted(windows.items())
-        if key != on.window.pk and not window.is_locked and not window.is_over(now)
+        if key != on.window.pk and not window.is_over(now)
     ]
     return others, now
 
 
 def _dismiss(on: OnPair, statement: Statement) -> None:
-    """Note which names say nothing any more between two projects."""
+    """Note which names say nothing any more between two projects: those that spoke last."""
     low, high = on.numbers
-    asked = Question.objects.filter(low=low, high=high, closed_at__isnull=True)
+    asked = Question.objects.filter(low=low, high=high).order_by("-pk").first()
     evidence = [
         Evidence(one["kind"], one["points"], one["text"], tuple(one["names"]))
-        for question in asked
-        for one in question.evidence
+        for one in (asked.evidence if asked else ())
     ]
     projects = projects_of(on.first.project, on.then.project)
     DismissedName.objects.bulk_create(

@@ -202,6 +202,8 @@ class QuestionCard:
     @property
     def is_here(self) -> bool:
         """Whether both are booked in this window, or would be."""
+        if self.low.backport or self.high.backport:
+            return bool(self.low.backport and self.high.backport)
         return all(one.kind != WHERE for one in self.evidence)
 
     @property

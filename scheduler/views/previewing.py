@@ -9,7 +9,6 @@ from django.conf import settings
 from django.db.models import prefetch_related_objects
 from django.utils import timezone
 
-from scheduler import couplings
 from scheduler.adapters.plan_document import render, schedule_document
 from scheduler.domain import backports as domain
 from scheduler.domain.changes import Change as Known
@@ -26,7 +25,6 @@ from scheduler.queries import (
     OPEN_STATUSES,
     open_backports,
     plan_input_of,
-    related_changes,
     statements_about,
     stopping_rules,
     taken_on_in,
@@ -420,25 +418,12 @@ class _Planning:
         """Return what is booked in a window, with all that is known about the wishes beside it."""
         if window.pk not in self.inputs:
             backports = open_backports(window)
-            given = plan_input_of(window, backports, self.now)
-            booked = [given.changes[one.change] for one in given.backports]
             own = [one.change for one in self.named if one.change is not None]
-            around = couplings.around(window, (), self.now, wished=own)
-            asked = couplings.asked_across(around, given.production)
-            others = related_changes((), (), asked=asked) if asked else ()
-            changes = ChangeSet(
-                [
-                    *others,
-                    *given.changes,
-                    *self.related.values(),
-                    *booked,
-                    *own,
-                ]
-            )
+            given = plan_input_of(window, backports, self.now, own)
+            booked = [given.changes[one.change] for one in given.backports]
+            changes = ChangeSet([*given.changes, *self.related.values(), *booked, *own])
             statements = tuple(dict.fromkeys((*given.statements, *self.said)))
-            facts = replace(
-                given, changes=changes, statements=statements, asked=(*given.asked, *asked)
-            )
+            facts = replace(given, changes=changes, statements=statements)
             self.inputs[window.pk] = (facts, taken_on_in(backports))
         return self.inputs[window.pk]
 

@@ -25,6 +25,7 @@ from scheduler.queries import (
 from scheduler.services import windows as services
 from scheduler.services.backports import refusal_to_book
 from scheduler.services.clock import database_now
+from scheduler.services.plans import replan_window
 from scheduler.services.runs import Course, course_of
 from scheduler.views.course_cards import Board
 from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, page
@@ -160,7 +161,10 @@ def lock(request: PageRequest, pk: int) -> HttpResponse:
         )
         return reverse("window", args=[pk])
 
-    return _answer(request, pk, act(request, effect), "The queue is locked.")
+    result = act(request, effect)
+    if isinstance(result, Refusal):
+        replan_window(window=window, now=timezone.now())  # the page shows what it would fix
+    return _answer(request, pk, result, "The queue is locked.")
 
 
 @require_POST

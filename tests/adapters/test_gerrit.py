@@ -368,6 +368,19 @@ def test_what_a_message_names_comes_along_if_it_is_merged() -> None:
     assert fetched[1].change.authored_at == datetime(2015, 10, 14, 20, 13, 5, tzinfo=UTC)
 
 
+def test_a_message_s_mentions_are_a_hint_and_never_keep_a_change_from_being_fetched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    earlier = change_id_of("earlier")
+    changes = (
+        a_change(message=f"A change\n\nAs {earlier} does.\n"),
+        a_change(number=8, change_id=earlier, message="Earlier\n", status="MERGED"),
+    )
+    assert numbers(fetch_only(*changes)) == [7, 8]
+    monkeypatch.setattr("scheduler.adapters.gerrit.MENTION_SECONDS", 0)
+    assert numbers(fetch_only(*changes)) == [7]
+
+
 def test_too_many_changes_around_one() -> None:
     chain = [
         a_change(number=n, change_id=change_id_of(str(n)), parent=None if n == 1 else n - 1)

@@ -27,8 +27,9 @@ from scheduler.queries import newest_plan
 from scheduler.services.notifications import deliver_events
 from scheduler.services.plans import replan_window
 from scheduler.services.statements import contest_answer
+from scheduler.services.windows import unlock_window
 from tests.answering import answer, contest, on_pair, shown, unrelated
-from tests.driving import lock
+from tests.driving import Drive, lock
 from tests.factories import (
     BRANCH,
     approve,
@@ -313,15 +314,104 @@ def test_little_evidence_is_not_enough_across_windows(
 def test_a_locked_window_is_left_alone(
     apart: tuple[Backport, Backport], window: Window, evening: Window, ada: User, rae: User
 ) -> None:
+    """Nobody could answer there, and what was approved and locked stays so."""
     dev = apart[1].requester
     replan_window(window=window, now=timezone.now())
     unrelated(apart, ada)
     approve(apart[0], rae)
     lock(window, dev)
-    contest((apart[1], apart[0]), rae)
+    turned = (apart[1], apart[0])
+    with pytest.raises(Refused, match=r"The other one is in Morning SWAT.*whose queue is fixed"):
+        contest(turned, dev)
+    with pytest.raises(Refused, match="whose queue is fixed"):
+        unrelated(turned, dev)
+    Statement.objects.all().delete()  # as if nobody had ever answered
+    for each in (window, evening):
+        replan_window(window=each, now=timezone.now())
+    assert asked() == []
+
+
+def test_nothing_is_asked_in_a_window_that_is_locked_whatever_comes_to_be_known(
+    window: Window, ada: User, dev: User, rae: User
+) -> None:
+    """A topic that somebody sets in Gerrit does not stop a running window."""
+    pair = book(window, ada, 1, ECHO, DEFINES), book(window, ada, 2, FLOW, USES_OTHER)
+    for backport in pair:
+        approve(backport, rae)
+    lock(window, dev)
+    Change.objects.filter(number__in=(1, 2)).update(topic="one-topic")
+    replan_window(window=window, now=timezone.now())
+    assert asked() == []
+    unlock_window(window=window, by=dev, reason="To see.")
+    assert asked() == [(1, 2)]
+
+
+def test_a_window_is_deployed_after_an_answer_about_another_one(
+    apart: tuple[Backport, Backport], window: Window, ada: User, dev: User, rae: User
+) -> None:
+    Window.objects.filter(pk=window.pk).update(
+        start=timezone.now() - timedelta(minutes=5), end=timezone.now() + timedelta(minutes=55)
+    )
+    window.refresh_from_db()
+    replan_window(window=window, now=timezone.now())
+    answer(apart, ada, only_first=OnlyFirst.NOTHING)
+    approve(apart[0], rae)
+    lock(window, dev)
+    drive = Drive(window, dev).take().begin()
+    assert drive.start(1).phase == "going"
+    assert wrongs() == []
+
+
+def test_a_better_reason_teaches_no_less(
+    pair: tuple[Backport, Backport], window: Window, ada: User, rae: User
+) -> None:
+    unrelated(pair, rae, reason=WHY)
+    taught = set(DismissedName.objects.values_list("name", flat=True))
+    unrelated(pair, ada, reason="They are of different teams.")
+    in_force = DismissedName.objects.filter(statement__superseded_at__isnull=True)
+    assert set(in_force.values_list("name", flat=True)) == taught
+    book(window, ada, 3, ECHO, DEFINES)
+    assert asked() == []
+
+
+def test_all_names_that_spoke_are_dismissed(window: Window, ada: User, rae: User) -> None:
+    names = [f"openPlumage{letter}" for letter in "abcdefghij"]
+    uses = "--- a/a.js\n+++ b/a.js\n@@ -0,0 +20,10 @@\n" + "".join(f"+x.{n}( e );\n" for n in names)
+    defines = uses.replace("( e );", " = function () {").replace("a.js", "b.js")
+    pair = book(window, ada, 1, ECHO, defines), book(window, ada, 2, FLOW, uses)
+    unrelated(pair, rae, reason=WHY)
+    assert DismissedName.objects.filter(name__startswith="openplumage").count() == len(names)
+    book(window, ada, 3, ECHO, defines)
+    assert asked() == []
+
+
+def test_an_answer_holds_for_another_cherry_pick_of_the_other_half(
+    apart: tuple[Backport, Backport], window: Window, evening: Window, ada: User, dev: User
+) -> None:
+    replan_window(window=window, now=timezone.now())
+    unrelated(apart, ada)
+    later = make_window(in_hours=50, title="Late SWAT")
+    newer = {"branch": "wmf/1.47.0-wmf.31", "change_id": f"I{2:040x}", "message": BUG.format(2)}
+    make_backport(later, dev, code(3, ECHO, DEFINES, **newer))
     replan_window(window=window, now=timezone.now())
     assert asked(window) == []
-    assert asked(evening) == [(1, 2)]
+
+
+def test_what_is_dismissed_elsewhere_does_not_change_a_plan(
+    window: Window, evening: Window, ada: User, rae: User, dev: User
+) -> None:
+    approve(make_backport(window, ada, fetched(9)), rae)
+    before = shown(window)
+    pair = book(evening, ada, 1, ECHO, DEFINES), book(evening, ada, 2, FLOW, USES)
+    unrelated(pair, rae, reason=WHY)
+    replan_window(window=window, now=timezone.now())
+    assert shown(window) == before
+
+
+def test_a_message_with_very_many_mentions_is_planned(window: Window, ada: User) -> None:
+    says = " ".join(f"I{number:07x} I{number:040x}" for number in range(1, 3000))
+    own = book(window, ada, 1, FLOW, USES, message=f"Change\n\n{says}\n\nChange-Id: I{1:040x}")
+    assert own.change.number == 1
 
 
 def test_the_other_half_that_rides_the_train_is_asked_about(window: Window, ada: User) -> None:
@@ -351,6 +441,16 @@ def test_what_is_declared_is_not_asked_about_across_windows(
 ) -> None:
     book(evening, ada, 2, ECHO, DEFINES, message=BUG.format(2))
     declaring = f"{BUG.format(1)}\nDepends-On: I{2:040x}"
+    book(window, ada, 1, FLOW, USES, message=declaring)
+    assert asked() == []
+
+
+def test_what_is_declared_by_the_start_of_a_change_id_is_not_asked_about(
+    window: Window, evening: Window, ada: User
+) -> None:
+    other = {"change_id": "Iabcdef1234" + "0" * 30}
+    book(evening, ada, 2, ECHO, DEFINES, message=BUG.format(2), **other)
+    declaring = f"{BUG.format(1)}\nDepends-On: Iabcdef1234"
     book(window, ada, 1, FLOW, USES, message=declaring)
     assert asked() == []
 

@@ -220,3 +220,18 @@ def test_the_page_of_couplings_counts_and_lists_what_was_dismissed(
     assert "Nothing was asked yet." not in page
     assert "<code><bdi>openplumage</bdi></code>" in page
     assert "Two tools." in page
+
+
+def test_the_preview_asks_what_booking_asks(as_: As, cast: dict[str, User], window: Window) -> None:
+    """Names that were dismissed between two projects are not asked about, in either."""
+    echo, flow = "mediawiki/extensions/Echo", "mediawiki/extensions/Flow"
+    code: dict[str, Any] = {"branch": "wmf/1.47.0-wmf.16"}
+    for number, diff, project in ((1, DEFINES, echo), (2, USES, flow)):
+        make_backport(window, cast["ada"], fetched(number, diff=diff, project=project, **code))
+    answered(window, as_("rel"), answer="unrelated", reason="Two tools.")
+    make_change(fetched(3, diff=USES, project=flow, **code))
+
+    assert "Suspected couplings" not in previewed(as_("ada"), 3, window=window.pk)
+
+    make_change(fetched(4, diff=USES, project="mediawiki/extensions/Cite", **code))
+    assert "Suspected couplings" in previewed(as_("ada"), 4, window=window.pk)

@@ -18,6 +18,7 @@ from scheduler.queries import newest_plan
 from scheduler.services.backports import withdraw_backport
 from scheduler.services.plans import replan_window
 from scheduler.services.reviews import approve_backport
+from tests.factories import approve, fetched, make_backport, make_window
 from tests.views.conftest import CIRRUS, EVENTS, Book, in_a_day
 
 As = Callable[[str], Client]
@@ -110,6 +111,27 @@ def test_a_deployer_locks_and_unlocks(
     assert again.status_code == 302
     october.refresh_from_db()
     assert not october.is_locked
+
+
+def test_a_lock_that_comes_too_late_succeeds_on_the_page_that_it_gets(
+    as_: As, cast: dict[str, User]
+) -> None:
+    """Facts moved on since, and no worker has planned again: the refusal does."""
+    window = make_window()
+    for number in (1, 2):
+        approve(make_backport(window, cast["ada"], fetched(number)), cast["rae"])
+    Change.objects.filter(number=2).update(labels={"Code-Review": -2})
+    stale = {"key": str(uuid4()), **answer_of(window)}
+
+    refused = as_("dev").post(f"/windows/{window.pk}/lock", stale)
+    assert refused.status_code == 409
+    again = as_("dev").post(
+        f"/windows/{window.pk}/lock", {"key": str(uuid4()), **answer_of(window)}
+    )
+
+    assert again.status_code == 302
+    window.refresh_from_db()
+    assert window.is_locked
 
 
 def test_what_lost_its_approval_after_the_lock_is_not_to_be_deployed(

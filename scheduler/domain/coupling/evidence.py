@@ -34,7 +34,8 @@ RARE_WORD, UNCOMMON_WORD = 7.2, 5.2
 # Messages and authors alone: shared words, a name that one message says, and the same author.
 MOST_WITHOUT_NAMES = 3 + 1 + SAME_AUTHOR_POINTS
 FEWEST_MOVED, FEWEST_SAME, SEVERAL = 5, 3, 3
-MOST_NAMED = 5  # names that a sentence tells
+MOST_NAMED = 30  # names that a piece keeps
+MOST_PLACED = 5  # of those, or lines: that are shown in the diffs
 MOST_SHARING = 40  # changes of one window that share a name: more, and it says nothing
 
 # What each kind of evidence says, and its points.
@@ -190,7 +191,7 @@ def _rare_name(sides: Sides, rarity: Rarity) -> Iterator[Evidence]:
             )
             places = tuple(
                 Sighting(here.other.number, where[name].path, where[name].line)
-                for name in rare[:MOST_NAMED]
+                for name in rare[:MOST_PLACED]
             )
             yield Evidence("name-in-message", 1, text, tuple(rare[:MOST_NAMED]), places)
             return
@@ -276,7 +277,7 @@ def _evidence(  # noqa: PLR0913, PLR0917 - what a piece is made of
     places = tuple(
         Sighting(change.number, places[name].path, places[name].line)
         for change, places in zip((sides.one, sides.other), where, strict=True)
-        for name in told
+        for name in told[:MOST_PLACED]
     )
     return Evidence(kind, points, text, tuple(where[0][name].written for name in told), places)
 
@@ -285,7 +286,7 @@ def _spots(
     sides: Sides, mine: Mapping[int, Spot], theirs: Mapping[int, Spot], lines: Iterable[int]
 ) -> tuple[Sighting, ...]:
     """Return where the first of some lines stand on both sides."""
-    first = sorted(lines, key=lambda line: (mine[line].path, mine[line].line))[:MOST_NAMED]
+    first = sorted(lines, key=lambda line: (mine[line].path, mine[line].line))[:MOST_PLACED]
     return tuple(
         Sighting(change.number, spots[line].path, spots[line].line)
         for change, spots in ((sides.one, mine), (sides.other, theirs))
