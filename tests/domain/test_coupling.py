@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from scheduler.domain.backports import Backport
 from scheduler.domain.changes import (
     CONFIG_PROJECT,
     Change,
@@ -16,6 +17,7 @@ from scheduler.domain.changes import (
 from scheduler.domain.coupling.background import Background, names_to_dismiss, projects_of
 from scheduler.domain.coupling.diffs import LONGEST_LINE, MOST_LINES, changed_lines, lines_of
 from scheduler.domain.coupling.elsewhere import has_it, whereabouts
+from scheduler.domain.coupling.evidence import Evidence
 from scheduler.domain.coupling.identifiers import (
     LONGEST,
     MOST_NAMES,
@@ -29,7 +31,10 @@ from scheduler.domain.coupling.questions import Question, questions, questions_a
 from scheduler.domain.coupling.rarity import Rarity
 from scheduler.domain.coupling.traits import MOST_MOVED, traits_of, words_of
 from scheduler.domain.coupling.unique import unique_name
+from scheduler.domain.planning.plan import PlanInput, plan_window
+from scheduler.domain.policy.numbers import numbers_in_force
 from scheduler.domain.production import NOTHING_KNOWN, Production
+from scheduler.domain.windows import Window
 
 COMMON = Rarity(100_000, names={"getuser": 9_000, "pagetitle": 5_000}, words={"search": 9_000})
 
@@ -611,3 +616,37 @@ def test_where_nothing_is_known_about_versions_the_other_half_is_not_there() -> 
 )
 def test_it_is_said_where_the_other_half_is(other: Change, said: str) -> None:
     assert whereabouts(other, [other], BOTH_LIVE).text == said
+
+
+# --- Questions that were found before ------------------------------------------------------------
+
+CONTESTED = Evidence("contested", 3, "rae contests what ada said: no.", ())
+ELSEWHERE = Evidence("elsewhere", 0, "3 (E3) is not merged", ())
+
+
+def planned(*asked_before: Question, booked: tuple[int, ...] = (1, 2)) -> tuple[Question, ...]:
+    start = datetime(2026, 11, 30, 14, tzinfo=UTC)
+    changes = [change(1, DEFINES), change(2, USES), change(3, "")]
+    given = PlanInput(
+        now=start,
+        window=Window(start, start + timedelta(hours=1)),
+        numbers=numbers_in_force(start),
+        changes=ChangeSet(changes),
+        backports=tuple(Backport(number, "ada", start) for number in booked),
+        background=Background(rarity=COMMON),
+        asked=asked_before,
+    )
+    return plan_window(given).questions
+
+
+def test_what_was_contested_stands_before_what_the_detector_finds() -> None:
+    (found,) = planned()
+    (both,) = planned(Question((1, 2), 3, "ask", None, (CONTESTED,)))
+    assert both.evidence == (CONTESTED, *found.evidence)
+    assert (both.points, both.advice, both.first) == (found.points + 3, found.advice, found.first)
+
+
+def test_what_is_elsewhere_is_asked_about_if_the_other_one_is_booked() -> None:
+    across = Question((2, 3), 6, "ask", None, (ELSEWHERE,))
+    assert [one.changes for one in planned(across)] == [(1, 2), (2, 3)]
+    assert planned(across, booked=(1,)) == ()
