@@ -48,7 +48,15 @@ def _questions(changes: ChangeSet, plan: Plan) -> Iterator[str]:
         yield ""
         yield f"Question: how do {changes[low]} and {changes[high]} belong together?"
         for evidence in question.evidence:
-            yield f"     {evidence.text} ({evidence.points} points)"
+            points = f" ({evidence.points} point{'s' * (evidence.points > 1)})"
+            yield f"     {evidence.text}{points if evidence.points else ''}"
+        if question.advice == "first":
+            yield f"     The evidence speaks for {question.first} first."
+        elif question.advice == "together":
+            yield (
+                "     Neither order is known to be safe: together in one sync; disable, change, "
+                "enable again; or the train."
+            )
 
 
 def _elsewhere(changes: ChangeSet, plan: Plan) -> Iterator[str]:

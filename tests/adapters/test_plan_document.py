@@ -417,3 +417,23 @@ def test_a_damaged_document_is_planned_or_refused_and_nothing_else(data: st.Data
     else:
         assert json.dumps(render(plan_window(read)))
         assert plan_text(read, plan_window(read))
+
+
+@pytest.mark.parametrize(
+    ("advice", "told"),
+    [
+        ("first", "     The evidence speaks for 101 first.\n"),
+        ("together", "     Neither order is known to be safe: together in one sync; disable,"),
+        ("ask", "     lines move (6 points)\n\nheld: 101"),
+    ],
+)
+def test_the_text_says_what_speaks_for_a_coupling_and_what_that_advises(
+    advice: str, told: str
+) -> None:
+    document = whole_document()
+    document["statements"].pop()
+    document["asked"][0]["advice"] = advice
+    given = parse(json.dumps(document))
+    text = plan_text(given, plan_window(given))
+    assert "     104 is not merged\n     lines move (6 points)\n" in text
+    assert told in text
