@@ -4,11 +4,11 @@ A constant number of queries, whatever is booked.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Case, Exists, OuterRef, Q, When
 
 from scheduler.adapters.name_table import shipped_rarity
 from scheduler.adapters.stored_traits import VERSION, from_json
@@ -31,6 +31,7 @@ from scheduler.models import (
     Statement,
     Window,
 )
+from scheduler.models import Question as StoredQuestion
 
 BOOKED_WITHIN = timedelta(days=14)  # other windows that are looked at
 DEPLOYED_WITHIN = timedelta(days=7)
@@ -194,6 +195,8 @@ def _others(
     window: Window, now: datetime, here: Mapping[int, Known]
 ) -> tuple[list[Change], dict[int, Window]]:
     """Return changes that may belong to some of a window, one of each family; and their windows."""
+    open_ones = StoredQuestion.objects.filter(window=window, closed_at__isnull=True)
+    asked = {number for pair in open_ones.values_list("low", "high") for number in pair}
     coming = Q(
         status__in=[status.value for status in OPEN],
         window__end__gt=now,
@@ -207,7 +210,7 @@ def _others(
         .exclude(change__number__in=here)
         .select_related("change", "window")
         .defer("change__diff")
-        .order_by("-window__start", "-pk")
+        .order_by(_asked_first(asked, "change__number"), "-window__start", "-pk")
     )
     found: dict[tuple[str, str], Change] = {}
     windows = {}
@@ -225,10 +228,16 @@ def _others(
         fetched_at__gt=now - RIDES_SINCE,
         traits__isnull=False,
     )
-    for change in riding.defer("diff").order_by("-number")[:MOST_RIDING]:
+    newest = riding.defer("diff").order_by(_asked_first(asked, "number"), "-number")
+    for change in newest[:MOST_RIDING]:
         found.setdefault(_family_of(change), change)
     others = [change for family, change in found.items() if family not in apart]
     return others, windows
+
+
+def _asked_first(asked: Collection[int], number: str) -> Case:
+    """Return what puts first whatever is asked about: no question ends because others crowd in."""
+    return Case(When(**{f"{number}__in": asked}, then=0), default=1)
 
 
 def _family_of(change: Known | Change) -> tuple[str, str]:

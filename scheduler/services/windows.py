@@ -82,7 +82,8 @@ def call_testers(*, now: datetime) -> int:
     """Tell who tests in a window, and who deploys it, that it begins in a quarter of an hour.
 
     From then on they can say that they are there. One event is logged for each window that has a
-    queue; again if it was moved since. Any number of clocks may do this at once.
+    queue; another one for what comes into it later, or if it was moved. Any number of clocks may do
+    this at once.
 
     Returns:
         For how many windows.
@@ -104,14 +105,16 @@ def _call(window: Window, now: datetime) -> bool:
         return False  # somebody moved it
     plan, starts = newest_plan(window), time_text(window.start)
     queued = [number for step in plan.result["queue"] for number in step["changes"]] if plan else []
-    called = Event.objects.filter(kind="window.call", window=window, payload__starts=starts)
-    if not queued or called.exists():
+    calls = Event.objects.filter(kind="window.call", window=window, payload__starts=starts)
+    called = {number for some in calls.values_list("payload__queued", flat=True) for number in some}
+    new = [number for number in queued if number not in called]
+    if not new:
         return False
     record(
         kind="window.call",
         actor=None,
         window=window,
-        payload={"starts": starts, "queued": queued},
+        payload={"starts": starts, "queued": new},
         at=now,
     )
     return True

@@ -380,6 +380,21 @@ def test_who_tests_is_called_a_quarter_of_an_hour_before(
     assert call_testers(now=now + 20 * MINUTE) == 1  # it was moved: again
 
 
+def test_who_comes_into_the_queue_after_the_call_is_called_too(
+    begun: Window, ada: User, rae: User, rel: User
+) -> None:
+    approve(make_backport(begun, ada, fetched(1), tester="ada"), rae)
+    now = timezone.now()
+    begun.start, begun.end = now + 10 * MINUTE, now + 70 * MINUTE
+    begun.save(update_fields=["start", "end"])
+    assert call_testers(now=now) == 1
+    assert told_by("window.call") == {("ada", "own")}
+    approve(make_backport(begun, rel, fetched(2), tester="rel"), rae)
+    assert call_testers(now=now + MINUTE) == 1
+    assert told_by("window.call") == {("rel", "own")}
+    assert call_testers(now=now + 2 * MINUTE) == 0
+
+
 def test_the_call_says_on_which_page_to_say_that_one_is_there(
     begun: Window, queue: Mapping[int, Backport]
 ) -> None:

@@ -465,6 +465,21 @@ def test_what_was_long_ago_or_is_far_away_is_not_looked_at(window: Window, ada: 
     assert asked() == []
 
 
+def test_what_crowds_in_ends_no_question(
+    apart: tuple[Backport, Backport],
+    window: Window,
+    ada: User,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("scheduler.couplings.MOST_BOOKED", 1)
+    replan_window(window=window, now=timezone.now())
+    assert asked(window) == [(1, 2)]
+    later = make_window(in_hours=50, title="Late SWAT")
+    book(later, ada, 5, "mediawiki/extensions/Cite", OTHER_NAME)
+    replan_window(window=window, now=timezone.now())
+    assert asked(window) == [(1, 2)]
+
+
 def test_a_plan_of_a_document_asks_the_same(
     apart: tuple[Backport, Backport], window: Window
 ) -> None:
