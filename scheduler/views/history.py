@@ -7,7 +7,7 @@ from typing import Any
 
 from scheduler.domain.sentences import CLOCK, what_of, words_of
 from scheduler.models import Event, Question
-from scheduler.views.reading import ANSWER, LOCK
+from scheduler.views.reading import ANSWER, CONTEST, LOCK
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,8 @@ def history_of(
         questions: what `questions_asked_about` found.
     """
     answers = [event for event in events if event.kind == ANSWER]
-    standing = {_pair(event.payload): event.pk for event in answers}
+    said = [event for event in events if event.kind in {ANSWER, CONTEST}]
+    standing = {_pair(event.payload): event.pk for event in said}
     told = [
         Said(
             at=event.at,

@@ -22,7 +22,8 @@ from scheduler.models import (
 from scheduler.queries import OPEN_STATUSES, newest_plans
 from scheduler.views.plan_pages import PlanPage, numbers_in
 
-ANSWER, LOCK, UNLOCK = "question.answer", "window.lock", "window.unlock"
+ANSWER, CONTEST = "question.answer", "question.contest"
+LOCK, UNLOCK = "window.lock", "window.unlock"
 
 
 def windows_between(start: datetime, end: datetime) -> list[Window]:
@@ -141,15 +142,22 @@ def question_to_requester(backport: Backport, reviews: Iterable[Review]) -> Revi
 def events_about(backport: Backport) -> list[Event]:
     """Return what happened to a backport, what was answered about it, and when it was locked.
 
-    Oldest first. Once it is over, what happens to its window and its change is not about it.
+    An answer may have been given in the window of the other change. Oldest first. Once it is over,
+    what happens to its window and its change is not about it.
     """
     number = backport.change.number
     booked_in = Backport.objects.filter(change=backport.change).values_list("window", flat=True)
+    asked = Question.objects.filter(Q(low=number) | Q(high=number))
+    pairs = [end for pair in asked.values_list("low", "high") for end in pair]
+    theirs = Backport.objects.filter(change__number__in=pairs).values_list("window", flat=True)
+    windows = {*booked_in, *theirs}
     answered = Q(payload__first=number) | Q(payload__then=number)
     locked = Q(kind__in=(LOCK, UNLOCK), window=backport.window, at__gte=backport.submitted_at)
     events = list(
         Event.objects.filter(
-            Q(backport=backport) | Q(answered, kind=ANSWER, window__in=list(booked_in)) | locked
+            Q(backport=backport)
+            | Q(answered, kind__in=(ANSWER, CONTEST), window__in=windows)
+            | locked
         ).order_by("seq")
     )
     while not backport.is_open and events and events[-1].backport_id != backport.pk:

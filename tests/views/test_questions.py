@@ -8,8 +8,10 @@ from uuid import uuid4
 import pytest
 from django.http import HttpResponse
 from django.test import Client
+from django.utils import timezone
 
 from scheduler.models import Backport, Statement, User, Window
+from scheduler.services.plans import replan_window
 from scheduler.services.windows import lock_window
 from tests.factories import approve, fetched, fetched_fix, make_backport, make_change, make_window
 from tests.views.conftest import CIRRUS, EVENTS, Book
@@ -235,3 +237,25 @@ def test_the_preview_asks_what_booking_asks(as_: As, cast: dict[str, User], wind
 
     make_change(fetched(4, diff=USES, project="mediawiki/extensions/Cite", **code))
     assert "Suspected couplings" in previewed(as_("ada"), 4, window=window.pk)
+
+
+def test_the_history_of_both_tells_what_was_answered_and_contested_in_either_window(
+    as_: As, cast: dict[str, User], window: Window
+) -> None:
+    code: dict[str, Any] = {"branch": "wmf/1.47.0-wmf.16"}
+    later = make_window(in_hours=30, title="Evening SWAT")
+    for number, place, diff, project in (
+        (1, later, DEFINES, "mediawiki/extensions/Echo"),
+        (2, window, USES, "mediawiki/extensions/Flow"),
+    ):
+        told = fetched(number, diff=diff, project=project, message=BUG.format(number), **code)
+        make_backport(place, cast["ada"], told)
+    replan_window(window=later, now=timezone.now())
+    assert answered(later, as_("rel"), answer="unrelated").status_code == 302
+    assert answered(later, as_("ada"), answer="contest", reason="They do.").status_code == 302
+
+    for number in (1, 2):
+        backport = Backport.objects.get(change__number=number)
+        text = as_("sam").get(f"/backports/{backport.pk}").content.decode()
+        assert "have nothing to do with each other" in text
+        assert "contested what rel said of 1 and 2: it has to be answered again" in text
