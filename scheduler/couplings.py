@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from django.db.models import Case, Exists, OuterRef, Q, When
+from django.db.models import Case, Exists, OuterRef, Q, QuerySet, When
 
 from scheduler.adapters.name_table import shipped_rarity
 from scheduler.adapters.stored_traits import VERSION, from_json
@@ -45,6 +45,9 @@ MOST_READ = 500  # patch sets
 READ: dict[tuple[int, str], Traits] = {}
 
 
+Family = tuple[str, str]  # the project and the Change-Id of a change and its cherry-picks
+
+
 @dataclass(frozen=True)
 class Around:
     """The changes of a window, and others that may belong to one of them.
@@ -74,6 +77,13 @@ class Around:
         )
 
 
+def fixed_windows(now: datetime) -> QuerySet[Window]:
+    """Return the windows whose queue is fixed and that are not over: begun ones until closed."""
+    begun = Q(run__isnull=False, run__closed_at__isnull=True)
+    rows: QuerySet[Window] = Window.objects.filter(locked_at__isnull=False, as_of__isnull=True)
+    return rows.filter(begun | Q(run__isnull=True, end__gt=now))
+
+
 def around(
     window: Window, rows: Iterable[Change], now: datetime, wished: Iterable[Known] = ()
 ) -> Around:
@@ -88,7 +98,8 @@ def around(
         wished: changes that somebody thinks of booking in it, with their diffs.
     """
     booked, wishes = list(rows), {one.number: one for one in wished}
-    traits = traits_kept_of(booked)
+    known = Change.objects.filter(number__in=wishes).defer("diff") if wishes else ()
+    traits = traits_kept_of([*booked, *known])
     here = {row.number: row.to_domain(with_diff=row.number not in traits) for row in booked}
     for number, one in wishes.items():
         if number not in traits and one.diff:
@@ -112,25 +123,23 @@ def around(
     )
 
 
-def asked_besides(
-    window: Window, rows: Iterable[Change], around: Around, production: Production
-) -> tuple[Question, ...]:
+def asked_besides(window: Window, around: Around, production: Production) -> tuple[Question, ...]:
     """Return the questions that do not come from comparing the changes of a window alone.
 
     None about a locked one: its queue is fixed, and nobody could answer there.
     """
     if window.is_locked:
         return ()
-    return *asked_across(around, production), *contested_about(rows)
+    return *asked_across(around, production), *contested_about(around.here)
 
 
 def asked_across(around: Around, production: Production) -> tuple[Question, ...]:
     """Return the questions about a change of a window and another one, which is not where it goes.
 
     What one of them declares of the other need not be asked about, nor what somebody answered about
-    one of its cherry-picks.
+    cherry-picks of them.
     """
-    answered = _answered_about(around.here)
+    answered = _answered_about(around)
     here = {one.number: one for one in around.here}
     others = {one.number: one for one in around.others}
     found = []
@@ -140,7 +149,7 @@ def asked_across(around: Around, production: Production) -> tuple[Question, ...]
         family = around.families[other.number]
         if has_it(one, family, production) or _declares(one, family) or _declares(other, [one]):
             continue
-        if any(frozenset((one.number, member.number)) in answered for member in family):
+        if frozenset((_family_of(one), _family_of(other))) in answered:
             continue
         window = around.windows.get(other.number)
         where = (
@@ -152,12 +161,14 @@ def asked_across(around: Around, production: Production) -> tuple[Question, ...]
     return tuple(found)
 
 
-def contested_about(rows: Iterable[Change]) -> tuple[Question, ...]:
+def contested_about(changes: Iterable[Known]) -> tuple[Question, ...]:
     """Return a question for each answer about some changes that somebody contested since."""
-    keys = [row.pk for row in rows]
+    numbers = [change.number for change in changes]
     of_pair = Statement.objects.filter(low=OuterRef("low"), high=OuterRef("high"))
     contested = (
-        Statement.objects.filter(Q(first__in=keys) | Q(then__in=keys), contested_at__isnull=False)
+        Statement.objects.filter(
+            Q(low__in=numbers) | Q(high__in=numbers), contested_at__isnull=False
+        )
         .exclude(Exists(of_pair.filter(pk__gt=OuterRef("pk"))))
         .select_related("by", "contested_by")
         .order_by("low", "high")
@@ -183,12 +194,21 @@ def _declares(change: Known, family: Iterable[Known]) -> bool:
     )
 
 
-def _answered_about(changes: Iterable[Known]) -> set[frozenset[int]]:
-    """Return the pairs with one of some changes about which an answer is in force."""
-    numbers = [change.number for change in changes]
+def _answered_about(around: Around) -> set[frozenset[Family]]:
+    """Return the families of changes about which an answer is in force, in pairs."""
+    keys = {change.change_id for change in around.here}
+    ours = Change.objects.filter(change_id__in=keys).values_list("number", "project", "change_id")
+    families = {number: (project, key) for number, project, key in ours}
     rows = Statement.objects.filter(superseded_at__isnull=True)
-    rows = rows.filter(Q(low__in=numbers) | Q(high__in=numbers))
-    return set(map(frozenset, rows.values_list("low", "high")))
+    rows = rows.filter(Q(low__in=families) | Q(high__in=families))
+    theirs = (member for family in around.families.values() for member in family)
+    families |= {member.number: _family_of(member) for member in theirs}
+    pairs = rows.values_list("low", "high")
+    return {
+        frozenset((families[low], families[high]))
+        for low, high in pairs
+        if low in families and high in families
+    }
 
 
 def _others(
@@ -210,13 +230,14 @@ def _others(
         .exclude(change__number__in=here)
         .select_related("change", "window")
         .defer("change__diff")
-        .order_by(_asked_first(asked, "change__number"), "-window__start", "-pk")
+        .order_by(*_asked_first(asked, "change__number"), "-window__start", "-pk")
     )
-    found: dict[tuple[str, str], Change] = {}
+    found: dict[Family, Change] = {}
     windows = {}
     apart = set(map(_family_of, here.values()))
+    fixed = set(fixed_windows(now).values_list("pk", flat=True))
     for row in rows[:MOST_BOOKED]:
-        if row.status in _OPEN_VALUES and row.window.is_locked:
+        if row.window_id in fixed:
             apart.add(_family_of(row.change))  # nobody could answer there
         first = found.setdefault(_family_of(row.change), row.change)
         if first is row.change and row.status in _OPEN_VALUES:
@@ -228,19 +249,22 @@ def _others(
         fetched_at__gt=now - RIDES_SINCE,
         traits__isnull=False,
     )
-    newest = riding.defer("diff").order_by(_asked_first(asked, "number"), "-number")
+    newest = riding.defer("diff").order_by(*_asked_first(asked, "number"), "-number")
     for change in newest[:MOST_RIDING]:
         found.setdefault(_family_of(change), change)
     others = [change for family, change in found.items() if family not in apart]
     return others, windows
 
 
-def _asked_first(asked: Collection[int], number: str) -> Case:
-    """Return what puts first whatever is asked about: no question ends because others crowd in."""
-    return Case(When(**{f"{number}__in": asked}, then=0), default=1)
+def _asked_first(asked: Collection[int], number: str) -> list[Case]:
+    """Return what puts first whatever is asked about: no question ends because others crowd in.
+
+    Nothing where nothing is asked: a bare constant in an order is the number of a column.
+    """
+    return [Case(When(**{f"{number}__in": asked}, then=0), default=1)] if asked else []
 
 
-def _family_of(change: Known | Change) -> tuple[str, str]:
+def _family_of(change: Known | Change) -> Family:
     return change.project, change.change_id
 
 
@@ -252,7 +276,7 @@ def _families(others: Iterable[Change]) -> dict[int, tuple[Known, ...]]:
     several = list(others)
     keys = {row.change_id for row in several}
     rows = Change.objects.filter(change_id__in=keys, fetched_at__isnull=False).defer("diff")
-    families: dict[tuple[str, str], list[Known]] = {}
+    families: dict[Family, list[Known]] = {}
     for row in rows.order_by("number") if keys else ():
         families.setdefault(_family_of(row), []).append(row.to_domain(with_diff=False))
     return {row.number: tuple(families[_family_of(row)]) for row in several}

@@ -79,7 +79,7 @@ def plan_input_of(
     statements = statements_about(backport.change_id for backport in backports)
     here, production = [backport.change for backport in backports], production_at(moment)
     around = couplings.around(window, here, now, wished)
-    asked = couplings.asked_besides(window, here, around, production)
+    asked = couplings.asked_besides(window, around, production)
     return PlanInput(
         now=moment,
         window=window.to_domain(),

@@ -132,7 +132,8 @@ class Gerrit(ReviewSystem):
             ) as client,
         ):
             try:
-                return await _Fetch(client).everything_about(reference)
+                until = asyncio.get_running_loop().time() + self._seconds
+                return await _Fetch(client, until).everything_about(reference)
             finally:
                 await asyncio.sleep(0)  # lets connections that were given up close
 
@@ -145,8 +146,9 @@ def _trusted_authorities() -> ssl.SSLContext:
 class _Fetch:
     """One fetch: what was found so far."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx.AsyncClient, until: float) -> None:
         self._client = client
+        self._until = until  # by the loop's clock
         self._answers: dict[int, ChangeAnswer] = {}
         self._changes: dict[int, Change] = {}
         self._families: dict[str, set[int]] = {}
@@ -176,8 +178,9 @@ class _Fetch:
         hint: where anything about it fails, or takes long, there is none.
         """
         named = [one for one in change.mentions if len(one) == len(change.key) and one not in asked]
+        left = self._until - asyncio.get_running_loop().time() - _GRACE / 4
         try:
-            async with asyncio.timeout(MENTION_SECONDS):
+            async with asyncio.timeout(min(MENTION_SECONDS, left)):
                 found = await self._looked_up(named[:MOST_MENTIONED])
                 return await _all(
                     self._completed(one.number, change.number)

@@ -377,9 +377,9 @@ def _require_safe(course: Course, state: StepState) -> None:
         {one["change"]: frozenset(one["overridden"]) for one in asked if one.get("overridden")},
     )
     live = [s.step.changes for s in course.state.steps if s.is_live]
-    after = judge.states([*live, state.step.changes])[-1]
-    for breach in after.broken:
-        if not breach.accepted:
+    *_, before, after = judge.states([*live, state.step.changes])
+    for breach in after.broken:  # what is broken already is not of this step's making
+        if not breach.accepted and breach not in before.broken:
             raise Refused(f"Production would not be safe after it: {breach.text}.")
 
 

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from scheduler.actors import actor_of, relations_to
+from scheduler.couplings import fixed_windows
 from scheduler.domain.coupling.background import names_to_dismiss, projects_of
 from scheduler.domain.coupling.evidence import Evidence
 from scheduler.domain.errors import OutOfDate, Refused
@@ -157,9 +158,11 @@ def _take(on: OnPair) -> tuple[list[Window], datetime]:
         raise OutOfDate("The plan changed since you opened it; read it again.")
     if on.window.is_locked or on.window.is_over(now):
         raise Refused("The queue of this window is fixed; unlock it first.")
-    fixed = [one for one in windows.values() if one.is_locked and not one.is_over(now)]
-    if fixed:
-        raise Refused(f"The other one is in {fixed[0]}, whose queue is fixed; unlock it first.")
+    fixed = fixed_windows(now).filter(backports__change__in=[on.first, on.then]).first()
+    if fixed is not None:
+        raise Refused(
+            f"The other one is in {fixed}, whose queue is fixed; close or unlock it first."
+        )
     here = {one.change_id for one in backports if one.window_id == on.window.pk}
     low, high = on.numbers
     is_known = (

@@ -315,7 +315,7 @@ class _Planning:
 
     def tick_what_would_be_undone(self, window: Window) -> None:
         """Add the cherry-picks without which the train would undo something, unless unticked."""
-        facts = self.booked_in(window)
+        facts, before = self.booked_in(window), set(self.ticked)
         for one in self.named:
             lacking = self.lacking(one, facts, self.wished)
             self.ticked |= {
@@ -325,6 +325,8 @@ class _Planning:
                 and pick.number not in self.wish.offered
                 and pick.number not in self.booked
             }
+        if self.ticked != before:
+            self.inputs.clear()  # they are wished for, too
 
     def lacking(self, one: Named, facts: PlanInput, wished: Iterable[int]) -> tuple[str, ...]:
         """Return the branches on which the train would undo a change."""
@@ -419,7 +421,8 @@ class _Planning:
         if window.pk not in self.inputs:
             backports = open_backports(window)
             own = [one.change for one in self.named if one.change is not None]
-            given = plan_input_of(window, backports, self.now, own)
+            ticked = [self.related[number] for number in self.ticked & self.related.keys()]
+            given = plan_input_of(window, backports, self.now, [*own, *ticked])
             booked = [given.changes[one.change] for one in given.backports]
             changes = ChangeSet([*given.changes, *self.related.values(), *booked, *own])
             statements = tuple(dict.fromkeys((*given.statements, *self.said)))

@@ -14,7 +14,7 @@ from scheduler.adapters.plan_document import document_of
 from scheduler.domain.permissions import Act, may
 from scheduler.domain.planning.ways import Way
 from scheduler.forms import MoveWindowForm, ReasonForm
-from scheduler.models import Plan, Window
+from scheduler.models import Plan, User, Window
 from scheduler.queries import (
     is_confirmed_emergency,
     names_trusted_with,
@@ -28,7 +28,7 @@ from scheduler.services.clock import database_now
 from scheduler.services.plans import replan_window
 from scheduler.services.runs import Course, course_of
 from scheduler.views.course_cards import Board
-from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, page
+from scheduler.views.http import OUT_OF_DATE, UNUSABLE, PageRequest, Refusal, act, page
 from scheduler.views.plan_pages import PlanPage, numbers_in
 from scheduler.views.reading import backports_in, changes_named, diffs_asked_about
 from scheduler.views.signing_in import recently_authenticated
@@ -162,9 +162,18 @@ def lock(request: PageRequest, pk: int) -> HttpResponse:
         return reverse("window", args=[pk])
 
     result = act(request, effect)
-    if isinstance(result, Refusal):
-        replan_window(window=window, now=timezone.now())  # the page shows what it would fix
+    if isinstance(result, Refusal) and result.status == OUT_OF_DATE:
+        _plan_again(window, request.user)  # the page shows what it would fix
     return _answer(request, pk, result, "The queue is locked.")
+
+
+def _plan_again(window: Window, by: User) -> None:
+    """Plan a window again whose lock came too late, for who may lock it."""
+    now = timezone.now()
+    window.refresh_from_db()
+    is_open = window.is_bookable and not window.is_locked and not window.is_over(now)
+    if is_open and may(actor_of(by), Act.LOCK_WINDOW):
+        replan_window(window=window, now=now)
 
 
 @require_POST

@@ -417,6 +417,8 @@ def test_a_topic_of_both_counts_as_a_task_does() -> None:
     assert kinds(asked(one, other)) == {"same-topic": 3}
     assert asked(one, replace(other, topic="")) is None
     assert asked(replace(one, topic=""), replace(other, topic="")) is None
+    about = [replace(change(n, "", says="Bug: T4711"), topic="bug/t4711") for n in (1, 2)]
+    assert kinds(asked(*about)) == {"same-bug": 3}  # the topic says nothing new
 
 
 def test_a_mention_of_an_earlier_landing_counts() -> None:

@@ -26,7 +26,7 @@ from scheduler.models import (
 from scheduler.queries import newest_plan
 from scheduler.services.notifications import deliver_events
 from scheduler.services.plans import replan_window
-from scheduler.services.statements import contest_answer
+from scheduler.services.statements import OnPair, answer_question, contest_answer
 from scheduler.services.windows import unlock_window
 from tests.answering import answer, contest, on_pair, shown, unrelated
 from tests.driving import Drive, lock
@@ -50,7 +50,7 @@ BUG = "Change\n\nBug: T4711\nChange-Id: I{:040x}"
 WHY = "The two are of different tools."
 ECHO, FLOW = "mediawiki/extensions/Echo", "mediawiki/extensions/Flow"
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 
 def code(number: int, project: str, diff: str = "", **facts: Any) -> Any:  # noqa: ANN401
@@ -349,16 +349,10 @@ def test_nothing_is_asked_in_a_window_that_is_locked_whatever_comes_to_be_known(
 def test_a_window_is_deployed_after_an_answer_about_another_one(
     apart: tuple[Backport, Backport], window: Window, ada: User, dev: User, rae: User
 ) -> None:
-    Window.objects.filter(pk=window.pk).update(
-        start=timezone.now() - timedelta(minutes=5), end=timezone.now() + timedelta(minutes=55)
-    )
-    window.refresh_from_db()
     replan_window(window=window, now=timezone.now())
     answer(apart, ada, only_first=OnlyFirst.NOTHING)
     approve(apart[0], rae)
-    lock(window, dev)
-    drive = Drive(window, dev).take().begin()
-    assert drive.start(1).phase == "going"
+    assert begun_with(window, dev).start(1).phase == "going"
     assert wrongs() == []
 
 
@@ -478,6 +472,85 @@ def test_what_crowds_in_ends_no_question(
     book(later, ada, 5, "mediawiki/extensions/Cite", OTHER_NAME)
     replan_window(window=window, now=timezone.now())
     assert asked(window) == [(1, 2)]
+
+
+def test_an_answer_holds_for_another_cherry_pick_of_this_half(
+    apart: tuple[Backport, Backport], window: Window, evening: Window, ada: User
+) -> None:
+    replan_window(window=window, now=timezone.now())
+    unrelated(apart, ada)
+    newer = {"branch": "wmf/1.47.0-wmf.31", "change_id": f"I{1:040x}", "message": BUG.format(1)}
+    make_backport(window, ada, code(3, FLOW, USES, **newer))
+    assert asked(window) == []
+
+
+def test_the_newest_of_many_are_looked_at(
+    window: Window, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where nothing is asked yet, and on every database."""
+    monkeypatch.setattr("scheduler.couplings.MOST_BOOKED", 1)
+    far = make_window(in_hours=100, title="Far SWAT")
+    near = make_window(in_hours=30, title="Evening SWAT")
+    book(near, ada, 2, ECHO, OTHER_NAME)
+    book(far, ada, 3, ECHO, DEFINES, message=BUG.format(3))
+    book(window, ada, 1, FLOW, USES, message=BUG.format(1))
+    assert asked(window) == [(1, 3)]
+
+
+def begun_with(window: Window, dev: User) -> Drive:
+    """Lock a window that began a while ago, and begin to deploy it."""
+    now = timezone.now()
+    Window.objects.filter(pk=window.pk).update(
+        start=now - timedelta(minutes=5), end=now + timedelta(minutes=55)
+    )
+    window.refresh_from_db()
+    lock(window, dev)
+    return Drive(window, dev).take().begin()
+
+
+def test_what_is_deployed_in_a_running_window_is_not_asked_about(
+    window: Window, evening: Window, ada: User, dev: User, rae: User
+) -> None:
+    """Its steps are still to come: nothing that is said now may stop them."""
+    early = book(window, dev, 2, ECHO, DEFINES, message=BUG.format(2))
+    other = make_backport(window, ada, fetched(9))
+    for backport in (early, other):
+        approve(backport, rae)
+    drive = begun_with(window, dev)
+    drive.deploy(1)
+    newer = {"branch": "wmf/1.47.0-wmf.31", "message": BUG.format(1)}
+    late = make_backport(evening, ada, code(1, FLOW, USES, **newer))
+    assert asked() == []
+    early.refresh_from_db()
+    with pytest.raises(Refused, match="whose queue is fixed"):
+        answer_question(
+            on=OnPair(late.change, early.change, ada, evening, shown(evening)),
+            kind=StatementKind.TOGETHER,
+            only_first=OnlyFirst.NOTHING,
+        )
+    # Even if it had been said before.
+    Statement.objects.create(
+        first=late.change,
+        then=early.change,
+        low=1,
+        high=2,
+        kind="before",
+        by=ada,
+        made_at=timezone.now(),
+    )
+    assert drive.start(2).phase == "going"
+
+
+def test_a_window_that_overruns_is_as_fixed_as_before_its_end(
+    apart: tuple[Backport, Backport], window: Window, ada: User, dev: User, rae: User
+) -> None:
+    replan_window(window=window, now=timezone.now())
+    unrelated(apart, ada)
+    approve(apart[0], rae)
+    begun_with(window, dev)
+    Window.objects.filter(pk=window.pk).update(end=timezone.now() - timedelta(minutes=1))
+    with pytest.raises(Refused, match="whose queue is fixed"):
+        answer((apart[1], apart[0]), dev)
 
 
 def test_a_plan_of_a_document_asks_the_same(

@@ -13,6 +13,7 @@ from django.utils import timezone
 from scheduler.models import Backport, Statement, User, Window
 from scheduler.services.plans import replan_window
 from scheduler.services.windows import lock_window
+from tests.answering import answer
 from tests.factories import approve, fetched, fetched_fix, make_backport, make_change, make_window
 from tests.views.conftest import CIRRUS, EVENTS, Book
 from tests.views.test_booking import previewed
@@ -259,3 +260,19 @@ def test_the_history_of_both_tells_what_was_answered_and_contested_in_either_win
         text = as_("sam").get(f"/backports/{backport.pk}").content.decode()
         assert "have nothing to do with each other" in text
         assert "contested what rel said of 1 and 2: it has to be answered again" in text
+
+
+def test_the_preview_asks_about_an_answer_that_was_contested(
+    as_: As, cast: dict[str, User], window: Window
+) -> None:
+    for number, project in ((1, "mediawiki/extensions/Echo"), (2, "mediawiki/extensions/Flow")):
+        told = fetched(number, project=project, branch="wmf/1.47.0-wmf.16")
+        make_backport(window, cast["ada"], told)
+    answer(
+        (Backport.objects.get(change__number=1), Backport.objects.get(change__number=2)),
+        cast["rae"],
+    )
+    assert answered(window, as_("ada"), answer="contest", reason="Not so.").status_code == 302
+    Backport.objects.filter(change__number=2).update(status="withdrawn")
+
+    assert "contests what rae said: Not so." in previewed(as_("ada"), 2, window=window.pk)

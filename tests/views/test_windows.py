@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from scheduler.adapters.plan_document import parse
 from scheduler.domain.lifecycle import Action
-from scheduler.models import Backport, Change, User, Window
+from scheduler.models import Backport, Change, Plan, User, Window
 from scheduler.queries import newest_plan
 from scheduler.services.backports import withdraw_backport
 from scheduler.services.plans import replan_window
@@ -123,6 +123,10 @@ def test_a_lock_that_comes_too_late_succeeds_on_the_page_that_it_gets(
     Change.objects.filter(number=2).update(labels={"Code-Review": -2})
     stale = {"key": str(uuid4()), **answer_of(window)}
 
+    plans = Plan.objects.count()
+    assert as_("sam").post(f"/windows/{window.pk}/lock", stale).status_code == 403
+    assert as_("dev").post(f"/windows/{window.pk}/lock", {}).status_code == 422
+    assert Plan.objects.count() == plans  # neither plans anything
     refused = as_("dev").post(f"/windows/{window.pk}/lock", stale)
     assert refused.status_code == 409
     again = as_("dev").post(

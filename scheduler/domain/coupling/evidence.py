@@ -302,8 +302,16 @@ def same_bug(by_number: Mapping[int, Change]) -> Iterator[tuple[Pair, Evidence]]
 
 
 def same_topic(by_number: Mapping[int, Change]) -> Iterator[tuple[Pair, Evidence]]:
-    """Yield each pair of changes of different projects that Gerrit has under one topic."""
-    for pair, topics in _sharing(by_number, lambda change: (change.topic,) if change.topic else ()):
+    """Yield each pair of changes of different projects that Gerrit has under one topic.
+
+    A topic that names their task says nothing new.
+    """
+
+    def topics_of(change: Change) -> tuple[str, ...]:
+        names_task = any(task in change.topic.upper() for task in change.bugs)
+        return (change.topic,) if change.topic and not names_task else ()
+
+    for pair, topics in _sharing(by_number, topics_of):
         text = f"both have the topic “{topics[0]}” in Gerrit"
         yield pair, Evidence("same-topic", SAME_TOPIC_POINTS, text, topics)
 
