@@ -18,11 +18,13 @@ from scheduler.domain.planning.plan import Plan, PlanInput
 from scheduler.domain.planning.taken_on import TakenOn, plan_taking_on
 from scheduler.domain.planning.ways import Way, ways_into_queue
 from scheduler.domain.policy.findings import Place
+from scheduler.domain.production import Production
 from scheduler.domain.statements import Statement
 from scheduler.domain.windows import FreezeScope
 from scheduler.models import Backport, Change, User, Window
 from scheduler.queries import (
     OPEN_STATUSES,
+    live_at,
     open_backports,
     plan_input_of,
     statements_about,
@@ -315,9 +317,11 @@ class _Planning:
 
     def tick_what_would_be_undone(self, window: Window) -> None:
         """Add the cherry-picks without which the train would undo something, unless unticked."""
-        facts, before = self.booked_in(window), set(self.ticked)
+        production = live_at(window.planned_at(self.now))
+        rows = Backport.objects.filter(window=window, status__in=OPEN_STATUSES)
+        booked = rows.values_list("change__number", flat=True)
         for one in self.named:
-            lacking = self.lacking(one, facts, self.wished)
+            lacking = self.lacking(one, production, (*self.wished, *booked))
             self.ticked |= {
                 pick.number
                 for pick in one.open_siblings
@@ -325,15 +329,13 @@ class _Planning:
                 and pick.number not in self.wish.offered
                 and pick.number not in self.booked
             }
-        if self.ticked != before:
-            self.inputs.clear()  # they are wished for, too
 
-    def lacking(self, one: Named, facts: PlanInput, wished: Iterable[int]) -> tuple[str, ...]:
+    @staticmethod
+    def lacking(one: Named, production: Production, requested: Iterable[int]) -> tuple[str, ...]:
         """Return the branches on which the train would undo a change."""
         if one.change is None or not one.change.is_code:
             return ()
-        requested = {*wished, *(other.change for other in facts.backports)}
-        return facts.production.lacking(one.change, one.siblings, requested)
+        return production.lacking(one.change, one.siblings, set(requested))
 
     def booked_in(self, window: Window) -> PlanInput:
         """Return a window as it is without the wishes, with all that is known about them."""
@@ -393,7 +395,8 @@ class _Planning:
             if all(pick.number != other.number for other in self.named)
         )
         own = [each.change.number for each in self.named if each.change is not None]
-        lacking = self.lacking(one, facts, own) if facts else ()
+        beside = [*own, *(other.change for other in facts.backports)] if facts else own
+        lacking = self.lacking(one, facts.production, beside) if facts else ()
         picked = {offer.change.branch for offer in offers}
         requested = {*self.wished, *(b.change for b in facts.backports)} if facts else set()
         return ChangeCard(
