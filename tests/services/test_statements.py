@@ -553,6 +553,25 @@ def test_a_window_that_overruns_is_as_fixed_as_before_its_end(
         answer((apart[1], apart[0]), dev)
 
 
+def test_a_contested_pair_across_windows_keeps_what_the_evidence_advises(
+    window: Window, evening: Window, ada: User, rae: User
+) -> None:
+    """What leaves the one comes in the other: no order is known to be safe, contested or not."""
+    lines = "".join(f"?theLine{n}( {n}, 'of what moves' );\n" for n in range(8))
+    head = "--- a/a.js\n+++ b/a.js\n@@ -1,8 +1,8 @@\n"
+    pair = (
+        book(window, ada, 1, FLOW, head + lines.replace("?", "-"), message=BUG.format(1)),
+        book(evening, ada, 2, ECHO, head + lines.replace("?", "+"), message=BUG.format(2)),
+    )
+    replan_window(window=window, now=timezone.now())
+    assert Question.objects.get(window=window).advice == "together"
+    unrelated(pair, ada)
+    contest(pair, rae)
+    again = Question.objects.get(window=window, closed_at__isnull=True)
+    assert again.advice == "together"
+    assert {"elsewhere", "moved", "contested"} <= {one["kind"] for one in again.evidence}
+
+
 def test_a_plan_of_a_document_asks_the_same(
     apart: tuple[Backport, Backport], window: Window
 ) -> None:
