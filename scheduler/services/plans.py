@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import F
 
 from scheduler.adapters.plan_document import document_of, render, time_text
+from scheduler.domain.coupling.questions import Question as Asked
 from scheduler.domain.lifecycle import Action, Status
 from scheduler.domain.planning.plan import Plan as Planned
 from scheduler.domain.planning.plan import PlanInput
@@ -206,14 +207,11 @@ def _update_questions(window: Window, planned: Planned, at: datetime) -> None:
         if question is None:
             row.closed_at = at
             row.save(update_fields=["closed_at"])
-        elif (row.points, row.advice, row.first) != (
-            question.points,
-            question.advice,
-            question.first,
-        ):
-            row.points, row.advice, row.first = question.points, question.advice, question.first
-            row.evidence = [asdict(piece) for piece in question.evidence]
-            row.save(update_fields=["points", "advice", "first", "evidence"])
+        else:
+            now = question.points, question.advice, question.first, _evidence_of(question)
+            if (row.points, row.advice, row.first, row.evidence) != now:
+                row.points, row.advice, row.first, row.evidence = now
+                row.save(update_fields=["points", "advice", "first", "evidence"])
     booked = {step.change for step in planned.elsewhere}
     booked.update(number for step in planned.queue for number in step.changes)
     for (low, high), question in asked.items():
@@ -227,9 +225,21 @@ def _update_questions(window: Window, planned: Planned, at: datetime) -> None:
             points=question.points,
             advice=question.advice,
             first=question.first,
-            evidence=[asdict(piece) for piece in question.evidence],
+            evidence=_evidence_of(question),
             asked_at=at,
         )
+
+
+def _evidence_of(question: Asked) -> list[dict[str, Any]]:
+    """Return the evidence of a question as it is stored, and read back."""
+    return [
+        {
+            **asdict(piece),
+            "names": list(piece.names),
+            "places": [asdict(place) for place in piece.places],
+        }
+        for piece in question.evidence
+    ]
 
 
 class _Made:

@@ -553,6 +553,18 @@ def test_a_window_that_overruns_is_as_fixed_as_before_its_end(
         answer((apart[1], apart[0]), dev)
 
 
+def test_what_is_stored_of_a_question_follows_where_the_other_half_is(
+    apart: tuple[Backport, Backport], window: Window, evening: Window
+) -> None:
+    replan_window(window=window, now=timezone.now())
+    question = Question.objects.get(window=window)
+    assert "is booked in Evening SWAT" in question.evidence[0]["text"]
+    Window.objects.filter(pk=evening.pk).update(title="Late SWAT")
+    replan_window(window=window, now=timezone.now())
+    question.refresh_from_db()
+    assert "is booked in Late SWAT" in question.evidence[0]["text"]
+
+
 def test_a_contested_pair_across_windows_keeps_what_the_evidence_advises(
     window: Window, evening: Window, ada: User, rae: User
 ) -> None:
