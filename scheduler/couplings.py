@@ -5,7 +5,7 @@ A constant number of queries, whatever is booked.
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db.models import Case, Exists, OuterRef, Q, QuerySet, When
@@ -37,13 +37,12 @@ BOOKED_WITHIN = timedelta(days=14)  # other windows that are looked at
 DEPLOYED_WITHIN = timedelta(days=7)
 RIDES_SINCE = timedelta(days=14)  # since the review system was last asked about it
 MOST_BOOKED, MOST_RIDING = 100, 50  # others that are looked at, the newest first
-
-
 MOST_READ = 500  # patch sets
 
 # What was read of a patch set, by key and commit: that never changes, and reading takes long.
 READ: dict[tuple[int, str], Traits] = {}
 
+_OPEN_VALUES = frozenset(status.value for status in OPEN)
 
 Family = tuple[str, str]  # the project and the Change-Id of a change and its cherry-picks
 
@@ -60,11 +59,11 @@ class Around:
         background: what the detector knows besides.
     """
 
-    here: tuple[Known, ...] = ()
-    others: tuple[Known, ...] = ()
-    families: Mapping[int, tuple[Known, ...]] = field(default_factory=dict)
-    windows: Mapping[int, Window] = field(default_factory=dict)
-    background: Background = field(default_factory=Background)
+    here: tuple[Known, ...]
+    others: tuple[Known, ...]
+    families: Mapping[int, tuple[Known, ...]]
+    windows: Mapping[int, Window]
+    background: Background
 
     @property
     def background_here(self) -> Background:
@@ -218,7 +217,7 @@ def _others(
     open_ones = StoredQuestion.objects.filter(window=window, closed_at__isnull=True)
     asked = {number for pair in open_ones.values_list("low", "high") for number in pair}
     coming = Q(
-        status__in=[status.value for status in OPEN],
+        status__in=_OPEN_VALUES,
         window__end__gt=now,
         window__start__lt=window.end + BOOKED_WITHIN,
     )
@@ -266,9 +265,6 @@ def _asked_first(asked: Collection[int], number: str) -> list[Case]:
 
 def _family_of(change: Known | Change) -> Family:
     return change.project, change.change_id
-
-
-_OPEN_VALUES = frozenset(status.value for status in OPEN)
 
 
 def _families(others: Iterable[Change]) -> dict[int, tuple[Known, ...]]:

@@ -448,16 +448,7 @@ def _question(given: _Asked) -> Question:
         given.points,
         given.advice,
         given.first,
-        tuple(
-            Evidence(
-                one.kind,
-                one.points,
-                one.text,
-                tuple(one.names),
-                tuple(Sighting(place.change, place.path, place.line) for place in one.places),
-            )
-            for one in given.evidence
-        ),
+        evidence_in(one.model_dump() for one in given.evidence),
     )
 
 
@@ -563,15 +554,34 @@ def _asked(question: Question) -> dict[str, Any]:
         "points": question.points,
         "advice": question.advice,
         "first": question.first,
-        "evidence": [
-            {
-                **asdict(evidence),
-                "names": list(evidence.names),
-                "places": [asdict(place) for place in evidence.places],
-            }
-            for evidence in question.evidence
-        ],
+        "evidence": evidence_document(question.evidence),
     }
+
+
+def evidence_document(evidence: Iterable[Evidence]) -> list[dict[str, Any]]:
+    """Return the evidence of a question as documents, plans and stored questions write it."""
+    return [
+        {
+            **asdict(piece),
+            "names": list(piece.names),
+            "places": [asdict(place) for place in piece.places],
+        }
+        for piece in evidence
+    ]
+
+
+def evidence_in(written: Iterable[Mapping[str, Any]]) -> tuple[Evidence, ...]:
+    """Return evidence from how it was written; before places were kept it had none."""
+    return tuple(
+        Evidence(
+            one["kind"],
+            one["points"],
+            one["text"],
+            tuple(one["names"]),
+            tuple(Sighting(**place) for place in one.get("places", ())),
+        )
+        for one in written
+    )
 
 
 def _arrives(arrival: Arrival | None) -> dict[str, str] | None:

@@ -1,15 +1,13 @@
 """Planning a window again: the plan, the questions, the fingerprints, and what became void."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 from django.db.models import F
 
-from scheduler.adapters.plan_document import document_of, render, time_text
-from scheduler.domain.coupling.questions import Question as Asked
+from scheduler.adapters.plan_document import document_of, evidence_document, render, time_text
 from scheduler.domain.lifecycle import Action, Status
 from scheduler.domain.planning.plan import Plan as Planned
 from scheduler.domain.planning.plan import PlanInput
@@ -208,7 +206,12 @@ def _update_questions(window: Window, planned: Planned, at: datetime) -> None:
             row.closed_at = at
             row.save(update_fields=["closed_at"])
         else:
-            now = question.points, question.advice, question.first, _evidence_of(question)
+            now = (
+                question.points,
+                question.advice,
+                question.first,
+                evidence_document(question.evidence),
+            )
             if (row.points, row.advice, row.first, row.evidence) != now:
                 row.points, row.advice, row.first, row.evidence = now
                 row.save(update_fields=["points", "advice", "first", "evidence"])
@@ -225,21 +228,9 @@ def _update_questions(window: Window, planned: Planned, at: datetime) -> None:
             points=question.points,
             advice=question.advice,
             first=question.first,
-            evidence=_evidence_of(question),
+            evidence=evidence_document(question.evidence),
             asked_at=at,
         )
-
-
-def _evidence_of(question: Asked) -> list[dict[str, Any]]:
-    """Return the evidence of a question as it is stored, and read back."""
-    return [
-        {
-            **asdict(piece),
-            "names": list(piece.names),
-            "places": [asdict(place) for place in piece.places],
-        }
-        for piece in question.evidence
-    ]
 
 
 class _Made:

@@ -7,9 +7,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from scheduler.actors import actor_of, relations_to
+from scheduler.adapters.plan_document import evidence_in
 from scheduler.couplings import fixed_windows
 from scheduler.domain.coupling.background import names_to_dismiss, projects_of
-from scheduler.domain.coupling.evidence import Evidence
 from scheduler.domain.errors import OutOfDate, Refused
 from scheduler.domain.permissions import Act, Relation, require
 from scheduler.domain.statements import OnlyFirst, StatementKind
@@ -183,10 +183,7 @@ def _dismiss(on: OnPair, statement: Statement) -> None:
     """Note which names say nothing any more between two projects: those that spoke last."""
     low, high = on.numbers
     asked = Question.objects.filter(low=low, high=high).order_by("-pk").first()
-    evidence = [
-        Evidence(one["kind"], one["points"], one["text"], tuple(one["names"]))
-        for one in (asked.evidence if asked else ())
-    ]
+    evidence = evidence_in(asked.evidence if asked else ())
     projects = projects_of(on.first.project, on.then.project)
     DismissedName.objects.bulk_create(
         DismissedName(

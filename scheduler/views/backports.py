@@ -1,6 +1,5 @@
 """Everything there is to know about a backport."""
 
-import json
 from dataclasses import replace
 from datetime import datetime
 
@@ -11,7 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from scheduler.actors import actor_of, relations_to
-from scheduler.adapters.plan_document import parse, render
+from scheduler.adapters.plan_document import render
 from scheduler.domain import backports as domain
 from scheduler.domain.changes import Change as Known
 from scheduler.domain.changes import ChangeStatus
@@ -26,7 +25,7 @@ from scheduler.services.runs import course_of
 from scheduler.views.course_cards import Board, ChoiceCard
 from scheduler.views.history import history_of
 from scheduler.views.http import PageRequest, Refusal, page
-from scheduler.views.pictures import Picture, links_in, links_of, picture_of
+from scheduler.views.pictures import Picture, links_of, links_of_plan, picture_of
 from scheduler.views.plan_pages import Entry, Objection, PlanPage, QuestionCard
 from scheduler.views.reading import (
     events_about,
@@ -166,11 +165,8 @@ def can_be_amended(backport: Backport) -> bool:
 
 def _picture(number: int, plan: Plan | None) -> Picture | None:
     """Return what a change is linked with: declared, stated, or asked about."""
-    if plan is None:
-        return None
-    facts = parse(json.dumps(plan.document))
-    labels = {change.number: change.project.rpartition("/")[2] for change in facts.changes}
-    return picture_of({number}, links_of(number, links_in(facts, plan.result)), labels)
+    found = links_of_plan(plan)
+    return picture_of({number}, links_of(number, found.links), found.labels)
 
 
 _AFTERWARDS = {

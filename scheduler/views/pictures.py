@@ -1,12 +1,16 @@
 """The picture of what a change depends on: boxes in layers; the template draws it."""
 
+import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+from scheduler.adapters.plan_document import parse
 from scheduler.domain.dependencies import Dependencies
 from scheduler.domain.planning.plan import PlanInput
 from scheduler.domain.statements import StatementKind
+from scheduler.models import Plan
 
 WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 176, 46, 54, 16, 8
 
@@ -64,6 +68,14 @@ class Arrow:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanLinks:
+    """What links the changes of a plan, and the repository of each by number."""
+
+    links: tuple[Link, ...]
+    labels: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """Boxes and arrows, first to last from left to right."""
 
@@ -93,6 +105,19 @@ def layers_of(numbers: Iterable[int], links: Iterable[Link]) -> dict[int, int]:
         if not moved:
             break
     return layer
+
+
+def links_of_plan(plan: Plan | None) -> "PlanLinks":
+    """Return what links the changes of a plan, and what to write under each; found once for it."""
+    return _found(plan.pk, plan.fingerprint) if plan else PlanLinks((), {})
+
+
+@lru_cache(maxsize=256)
+def _found(pk: int, fingerprint: str) -> "PlanLinks":
+    plan = Plan.objects.get(pk=pk, fingerprint=fingerprint)
+    facts = parse(json.dumps(plan.document))
+    labels = {change.number: change.project.rpartition("/")[2] for change in facts.changes}
+    return PlanLinks(links_in(facts, plan.result), labels)
 
 
 def links_in(facts: PlanInput, result: Mapping[str, Any]) -> tuple[Link, ...]:

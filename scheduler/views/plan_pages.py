@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
+from scheduler.adapters.plan_document import evidence_in
 from scheduler.domain import changes as domain
 from scheduler.domain.coupling.elsewhere import WHERE
-from scheduler.domain.coupling.evidence import ASK_ACROSS_FROM, ASK_FROM, Sighting
+from scheduler.domain.coupling.evidence import ASK_ACROSS_FROM, ASK_FROM, Evidence
 from scheduler.domain.planning.fitting import NOT_IN_QUEUE
 from scheduler.domain.planning.ways import Way
 from scheduler.domain.policy.findings import Place
@@ -159,17 +160,6 @@ class StateCard:
     live: tuple[int, ...]
     safe: bool
     broken: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """One reason to ask."""
-
-    kind: str
-    points: int
-    text: str
-    names: tuple[str, ...] = ()
-    places: tuple[Sighting, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -434,17 +424,7 @@ class PlanPage:
                 high=self.entry(max(question["changes"])),
                 points=question["points"],
                 advice=self._advice(question),
-                evidence=tuple(
-                    Evidence(
-                        one["kind"],
-                        one["points"],
-                        one["text"],
-                        tuple(one["names"]),
-                        # Plans that were made before have none.
-                        tuple(Sighting(**place) for place in one.get("places", ())),
-                    )
-                    for one in question["evidence"]
-                ),
+                evidence=evidence_in(question["evidence"]),
                 mine=any(self._is_requested(number) for number in question["changes"]),
                 diffs=self.diffs,
                 is_neither=question["advice"] == "together",

@@ -10,7 +10,6 @@ from scheduler.adapters.plan_document import parse
 from scheduler.domain.lifecycle import Status
 from scheduler.domain.permissions import EMERGENCY_ROLES, Act, Actor, Relation, may
 from scheduler.domain.planning.needing import needing_each
-from scheduler.domain.planning.plan import PlanInput
 from scheduler.domain.policy.findings import Place
 from scheduler.domain.windows import WindowKind
 from scheduler.forms import MoveWindowForm, local_initial
@@ -19,7 +18,7 @@ from scheduler.queries import OPEN_STATUSES, is_confirmed_emergency, production_
 from scheduler.services.heartbeats import silent_since
 from scheduler.services.moving import next_window_with_room
 from scheduler.views.calendar import CLOCK
-from scheduler.views.pictures import Picture, links_in, picture_of
+from scheduler.views.pictures import Picture, links_of_plan, picture_of
 from scheduler.views.plan_pages import Entry, PlanPage
 
 
@@ -61,11 +60,10 @@ def window_parts(
 ) -> dict[str, object]:
     """Return what a window's page shows beside its queue; a constant number of queries."""
     actor = actor_of(reader)
-    facts = parse(json.dumps(plan.document)) if plan else None
     deployers = list(window.deployers.order_by("username"))
     comes = window.takes_place and window.as_of is None and not window.is_over(now)
     has_people = window.kind != WindowKind.NO_DEPLOY.value
-    waiting = _waiting(facts, shown, actor) if comes else ()
+    waiting = _waiting(plan, shown, actor) if comes else ()
     missed = _missed(window, actor)
     is_full = comes and window.is_bookable and shown.slots >= window.numbers.max_patches
     wants_room = is_full or bool(waiting) or any(one.may_book and not one.again for one in missed)
@@ -79,7 +77,7 @@ def window_parts(
         "silent_since": silent_since(job=CLOCK, now=now),
         "versions_then": _versions_at_start(window, now) if comes else (),
         "waiting": waiting,
-        "picture": _picture(facts, shown),
+        "picture": _picture(plan, shown),
         "missed": missed,
         "is_full": is_full,
         "next_room": next_window_with_room(after=window, now=now) if wants_room else None,
@@ -92,21 +90,17 @@ def _versions_at_start(window: Window, now: datetime) -> tuple[tuple[str, str], 
     return tuple(sorted(production_at(now).at(window.start).live.items()))
 
 
-def _picture(facts: PlanInput | None, shown: PlanPage) -> Picture | None:
+def _picture(plan: Plan | None, shown: PlanPage) -> Picture | None:
     """Return what the changes of a window are linked with: declared, stated or asked about."""
-    if facts is None:
-        return None
-    links = links_in(facts, shown.result)
-    named = {end for link in links for end in (link.first, link.then)}
-    labels = {one.number: one.project.rpartition("/")[2] for one in facts.changes}
-    return picture_of(named.intersection(shown.backports), links, labels)
+    found = links_of_plan(plan)
+    return picture_of(shown.backports.keys(), found.links, found.labels)
 
 
-def _waiting(facts: PlanInput | None, shown: PlanPage, actor: Actor) -> tuple[Waiting, ...]:
+def _waiting(plan: Plan | None, shown: PlanPage, actor: Actor) -> tuple[Waiting, ...]:
     entries = next(found for place, found, _ in shown.places if place == Place.OVERFLOW.slug)
-    if not entries or facts is None:
+    if not entries or plan is None:
         return ()
-    along = needing_each(facts, [one.number for one in entries])
+    along = needing_each(parse(json.dumps(plan.document)), [one.number for one in entries])
     return tuple(
         Waiting(
             position,

@@ -184,17 +184,22 @@ def test_what_booking_would_ask_is_shown_with_both_diffs_while_typing(
     assert text.count("<mark>openPlumage</mark>") == 2
 
 
-def test_a_question_across_windows_says_that_only_one_is_kept_out(
-    as_: As, cast: dict[str, User], window: Window
-) -> None:
-    code: dict[str, Any] = {"branch": "wmf/1.47.0-wmf.16"}
+def book_apart(window: Window, by: User) -> Window:
+    """Book 2, which uses what 1 defines, in a window, and 1 in a later one; return that."""
     later = make_window(in_hours=30, title="Evening SWAT")
     for number, place, diff, project in (
         (1, later, DEFINES, "mediawiki/extensions/Echo"),
         (2, window, USES, "mediawiki/extensions/Flow"),
     ):
-        told = fetched(number, diff=diff, project=project, message=BUG.format(number), **code)
-        make_backport(place, cast["ada"], told)
+        code: dict[str, Any] = {"branch": "wmf/1.47.0-wmf.16", "message": BUG.format(number)}
+        make_backport(place, by, fetched(number, diff=diff, project=project, **code))
+    return later
+
+
+def test_a_question_across_windows_says_that_only_one_is_kept_out(
+    as_: As, cast: dict[str, User], window: Window
+) -> None:
+    book_apart(window, cast["ada"])
 
     page = as_("ada").get(f"/windows/{window.pk}").content.decode()
 
@@ -243,14 +248,7 @@ def test_the_preview_asks_what_booking_asks(as_: As, cast: dict[str, User], wind
 def test_the_history_of_both_tells_what_was_answered_and_contested_in_either_window(
     as_: As, cast: dict[str, User], window: Window
 ) -> None:
-    code: dict[str, Any] = {"branch": "wmf/1.47.0-wmf.16"}
-    later = make_window(in_hours=30, title="Evening SWAT")
-    for number, place, diff, project in (
-        (1, later, DEFINES, "mediawiki/extensions/Echo"),
-        (2, window, USES, "mediawiki/extensions/Flow"),
-    ):
-        told = fetched(number, diff=diff, project=project, message=BUG.format(number), **code)
-        make_backport(place, cast["ada"], told)
+    later = book_apart(window, cast["ada"])
     replan_window(window=later, now=timezone.now())
     assert answered(later, as_("rel"), answer="unrelated").status_code == 302
     assert answered(later, as_("ada"), answer="contest", reason="They do.").status_code == 302

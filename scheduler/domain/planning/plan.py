@@ -184,8 +184,10 @@ class _Planning:
     def _open_questions(self) -> tuple[Question, ...]:
         said = {frozenset((s.first, s.then)) for s in self.given.statements}
         booked = [self.changes[number] for number in self.numbers]
-        landings = {one.number: self.changes.other_landings(one) for one in booked}
-        background = replace(self.given.background, landings=landings)
+        background = self.given.background
+        if any(one.mentions for one in booked):
+            landings = {one.number: self.changes.other_landings(one) for one in booked}
+            background = replace(background, landings=landings)
         asked = {
             question.changes: question
             for question in questions(booked, background)
