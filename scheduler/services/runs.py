@@ -305,8 +305,8 @@ def _members(plan: Plan | None) -> dict[int, tuple[Backport, ...]]:
     for row in rows.defer("backport__change__diff").order_by():
         found.setdefault(row.step.position, []).append(row.backport)
     return {
-        position: tuple(sorted(backports, key=lambda one: one.change.number))
-        for position, backports in found.items()
+        position: tuple(sorted(found[position], key=lambda one: one.change.number))
+        for position in sorted(found)  # the database gives them in any order
     }
 
 

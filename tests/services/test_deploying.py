@@ -19,6 +19,7 @@ from scheduler.models import (
     Event,
     Freeze,
     Lease,
+    PlanStepMember,
     Presence,
     Question,
     Run,
@@ -111,6 +112,14 @@ def test_a_window_is_driven_to_its_end(drive: Drive, queue: Mapping[int, Backpor
     assert told["outcomes"] == {"deployed": 3, "reverted": 0, "skipped": 0, "missed": 0}
     assert [step["outcome"] for step in told["steps"]] == ["deployed"] * 3
     nothing_is_broken()
+
+
+def test_steps_come_in_their_order_wherever_the_database_keeps_them(drive: Drive) -> None:
+    stored = list(PlanStepMember.objects.order_by("-step__position"))
+    PlanStepMember.objects.all().delete()
+    PlanStepMember.objects.bulk_create(stored)
+
+    assert list(drive.course.members) == [1, 2, 3]
 
 
 def test_evidence_tells_who_when_under_which_lease_and_the_proof(drive: Drive) -> None:
