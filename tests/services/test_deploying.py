@@ -117,6 +117,8 @@ def test_a_window_is_driven_to_its_end(drive: Drive, queue: Mapping[int, Backpor
 def test_steps_come_in_their_order_wherever_the_database_keeps_them(drive: Drive) -> None:
     stored = list(PlanStepMember.objects.order_by("-step__position"))
     PlanStepMember.objects.all().delete()
+    for member in stored:
+        member.pk = None
     PlanStepMember.objects.bulk_create(stored)
 
     assert list(drive.course.members) == [1, 2, 3]
