@@ -107,13 +107,13 @@ def layers_of(numbers: Iterable[int], links: Iterable[Link]) -> dict[int, int]:
     return layer
 
 
-def links_of_plan(plan: Plan | None) -> "PlanLinks":
+def links_of_plan(plan: Plan | None) -> PlanLinks:
     """Return what links the changes of a plan, and what to write under each; found once for it."""
     return _found(plan.pk, plan.fingerprint) if plan else PlanLinks((), {})
 
 
 @lru_cache(maxsize=256)
-def _found(pk: int, fingerprint: str) -> "PlanLinks":
+def _found(pk: int, fingerprint: str) -> PlanLinks:
     plan = Plan.objects.get(pk=pk, fingerprint=fingerprint)
     facts = parse(json.dumps(plan.document))
     labels = {change.number: change.project.rpartition("/")[2] for change in facts.changes}

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from pytest_django.fixtures import Settings
 
+from scheduler.domain.checklist.run import Choice
 from scheduler.domain.checklist.steps import ItemKind
 from scheduler.domain.statements import OnlyFirst, StatementKind
 from scheduler.models import Backport, Plan, RunItem, User, Window
@@ -181,6 +182,20 @@ def test_one_thumb_is_enough(opened: Open, ready: Drive) -> None:
         button.tap()
     expect(dev.get_by_role("button", name="Done: test servers")).to_be_in_viewport()
     assert dev.evaluate("document.documentElement.scrollWidth") <= PHONE
+
+
+def test_the_page_of_a_window_fits_a_phone_while_a_step_goes_back(
+    opened: Open, ready: Drive
+) -> None:
+    ready.take().begin().start(1)
+    ready.until(1, ItemKind.WATCH)
+    ready.fail(1)
+    ready.choose(1, Choice.REVERT)
+    page = opened("ada", viewport={"width": PHONE, "height": 844})
+
+    page.goto(f"/windows/{ready.window.pk}")
+    expect(page.locator(".queue .chip").first).to_contain_text("going back")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE
 
 
 def test_a_step_is_driven_by_keyboard_alone(opened: Open, ready: Drive) -> None:
