@@ -21,6 +21,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +211,8 @@ def change_of(row: Mapping[str, Any], diff: str) -> Change:
         change_id=row["change_id"],
         subject=row["subject"],
         message=DECLARED.sub("", row["body"]),
-        owner=row["author"],
+        author=row["author"],
+        authored_at=datetime.fromisoformat(row["author_date"]),
         files=tuple(ChangedFile(file[0]) for file in row["files"]),
         diff=diff,
     )

@@ -150,6 +150,7 @@ class _CommitName(_Part):
 
 
 class _Author(_Part):
+    name: Line = ""
     date: Annotated[datetime, BeforeValidator(_time)]
 
 
@@ -208,6 +209,7 @@ class ChangeAnswer(_Part):
             AdapterError: the footers of its message do not fit into what is kept of it.
         """
         revision = self.revision
+        author = revision.commit.author
         return Change(
             number=self.number,
             project=self.project,
@@ -232,7 +234,8 @@ class ChangeAnswer(_Part):
                 if not path.startswith("/")  # Gerrit's own, such as /COMMIT_MSG
             ),
             topic=self.topic,
-            authored_at=revision.commit.author.date if revision.commit.author else None,
+            author=shortened(author.name, PERSON_LIMIT) if author else "",
+            authored_at=author.date if author else None,
         )
 
 

@@ -166,6 +166,7 @@ class _Change(_Part):
     files: list[_File] = []
     diff: str = ""
     topic: str = ""
+    author: str = ""
     authored_at: Time | None = None
 
 
@@ -480,6 +481,7 @@ def _change(given: _Change) -> Change:
         ),
         diff=given.diff,
         topic=given.topic,
+        author=given.author,
         authored_at=given.authored_at,
     )
 
@@ -709,6 +711,7 @@ def _change_document(change: Change) -> dict[str, Any]:
         "files": [file_document(file) for file in change.files],
         "diff": change.diff,
         **({"topic": change.topic} if change.topic else {}),
+        **({"author": change.author} if change.author else {}),
         **({"authored_at": time_text(change.authored_at)} if change.authored_at else {}),
     }
 

@@ -86,6 +86,8 @@ class Change:
         labels: review label to its decisive vote.
         diff: unified diff, empty where it is not known.
         topic: by which Gerrit groups changes of any projects; "" if by nothing.
+        author: who wrote it, as its commit says; "" if it is not known. Whoever made a cherry-pick
+            owns that, and did not write it.
         authored_at: when its author made it, UTC; it stays through cherry-picks and later landings.
     """
 
@@ -106,6 +108,7 @@ class Change:
     files: tuple[ChangedFile, ...] = ()
     diff: str = ""
     topic: str = ""
+    author: str = ""
     authored_at: datetime | None = None
 
     @property

@@ -27,6 +27,7 @@ class Change(models.Model):
         files: one object per file: path, status, old_path, lines_inserted, lines_deleted.
         sha: the commit of the patch set.
         topic: by which the review system groups it with others; "" if it does not.
+        author: who wrote it, as its commit says; "" where the review system did not say.
         authored_at: when its author made it; None where the review system did not say.
     """
 
@@ -55,6 +56,7 @@ class Change(models.Model):
     patch_set = models.PositiveIntegerField(default=0)
     sha = models.CharField(max_length=64, blank=True)
     topic = models.CharField(max_length=255, blank=True)
+    author = models.CharField(max_length=150, blank=True)
     authored_at = models.DateTimeField(null=True, blank=True)
     fetched_at = models.DateTimeField(null=True, blank=True)
 
@@ -133,5 +135,6 @@ class Change(models.Model):
             ),
             diff=self.diff if with_diff else "",
             topic=self.topic,
+            author=self.author,
             authored_at=self.authored_at,
         )

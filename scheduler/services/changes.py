@@ -45,6 +45,7 @@ _FACTS = (
     "patch_set",
     "sha",
     "topic",
+    "author",
     "authored_at",
 )
 
@@ -207,6 +208,7 @@ def _row(fetched: FetchedChange, stored: Change | None, at: datetime) -> Change:
         patch_set=fetched.patch_set,
         sha=fetched.sha,
         topic=change.topic,
+        author=change.author,
         authored_at=change.authored_at,
         fetched_at=at,
     )

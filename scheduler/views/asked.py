@@ -4,6 +4,7 @@ from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.views.decorators.http import require_safe
 
+from scheduler.domain.coupling.evidence import ASK_ACROSS_FROM, ASK_FROM
 from scheduler.models import Statement
 from scheduler.services.coupling import outcomes
 from scheduler.views.http import PageRequest, page
@@ -21,6 +22,8 @@ def couplings(request: PageRequest) -> HttpResponse:
         "is_empty": not any(row.asked for row in rows),
         "dismissed": list(_dismissed()[:MOST_SHOWN]),
         "most_shown": MOST_SHOWN,
+        "least": ASK_FROM,
+        "least_across": ASK_ACROSS_FROM,
     }
     return page(request, "scheduler/policy/couplings.html", context)
 

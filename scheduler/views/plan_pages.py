@@ -122,6 +122,12 @@ class Entry:
     placement: Placement | None = None
     mine: bool = False
     ways: tuple[Way, ...] = ()
+    booked_elsewhere: int | None = None
+
+    @property
+    def page(self) -> int | None:
+        """The key of its backport, in this window or another one; None where nobody booked it."""
+        return self.backport.pk if self.backport else self.booked_elsewhere
 
     @property
     def blocking(self) -> tuple[Objection, ...]:
@@ -254,6 +260,7 @@ class PlanPage:
         schedule: the versions to come that it was made from, as plan documents tell them.
         ways: the cheapest way of what does not go, by change number.
         diffs: those of the changes that somebody is asked about, by number.
+        elsewhere: keys of the backports of other windows, by change number.
     """
 
     result: Mapping[str, Any]
@@ -266,6 +273,7 @@ class PlanPage:
     schedule: Sequence[Mapping[str, Any]] = ()
     ways: Mapping[int, tuple[Way, ...]] = field(default_factory=dict)
     diffs: Mapping[int, str] = field(default_factory=dict)
+    elsewhere: Mapping[int, int] = field(default_factory=dict)
 
     @cached_property
     def objections(self) -> dict[int, tuple[Objection, ...]]:
@@ -321,6 +329,7 @@ class PlanPage:
             objections=self.objections.get(number, ()),
             placement=self.placements.get(number),
             ways=self.ways.get(number, ()),
+            booked_elsewhere=self.elsewhere.get(number),
             mine=bool(
                 self.reader
                 and (

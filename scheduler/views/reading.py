@@ -1,6 +1,6 @@
 """What pages read: a constant number of queries for any number of backports."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -74,6 +74,24 @@ def diffs_asked_about(result: Mapping[str, Any]) -> dict[int, str]:
     if not numbers:
         return {}
     return dict(Change.objects.filter(number__in=numbers).values_list("number", "diff"))
+
+
+def booked_elsewhere(result: Mapping[str, Any], here: Container[int]) -> dict[int, int]:
+    """Return the open backports that a plan result asks about and that are in another window.
+
+    Args:
+        result: a plan result.
+        here: the numbers of the changes that are booked in its window.
+
+    Returns:
+        Keys of backports, by change number.
+    """
+    asked = {number for one in result.get("questions", ()) for number in one["changes"]}
+    numbers = [number for number in asked if number not in here]
+    if not numbers:
+        return {}
+    rows = Backport.objects.filter(change__number__in=numbers, status__in=OPEN_STATUSES)
+    return dict(rows.values_list("change__number", "pk"))
 
 
 def backports_in(windows: Iterable[Window]) -> dict[int, dict[int, Backport]]:

@@ -30,7 +30,12 @@ from scheduler.services.runs import Course, course_of
 from scheduler.views.course_cards import Board
 from scheduler.views.http import OUT_OF_DATE, UNUSABLE, PageRequest, Refusal, act, page
 from scheduler.views.plan_pages import PlanPage, numbers_in
-from scheduler.views.reading import backports_in, changes_named, diffs_asked_about
+from scheduler.views.reading import (
+    backports_in,
+    booked_elsewhere,
+    changes_named,
+    diffs_asked_about,
+)
 from scheduler.views.signing_in import recently_authenticated
 from scheduler.views.ways import ways_in
 from scheduler.views.window_parts import window_parts
@@ -134,10 +139,11 @@ def plan_page(
     """Return the plan of a window, ready to be shown."""
     result = plan.result if plan else {}
     now = timezone.now()
+    backports = backports_in([window]).get(window.pk, {})
     return PlanPage(
         result=result,
         changes=changes_named(numbers_in(result)),
-        backports=backports_in([window]).get(window.pk, {}),
+        backports=backports,
         reader=reader,
         said=plan.document.get("statements", ()) if plan else (),
         begins=window.queue_begins(now),
@@ -145,6 +151,7 @@ def plan_page(
         schedule=plan.document["train"]["schedule"] if plan else (),
         ways=ways or {},
         diffs=diffs_asked_about(result),
+        elsewhere=booked_elsewhere(result, backports),
     )
 
 

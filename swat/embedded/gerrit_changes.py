@@ -45,7 +45,8 @@ class DemoChange:
         labels: label to the votes on it.
         updated: the last time something happened to it, as Gerrit writes times.
         topic: what groups it with others; "" if nothing.
-        authored: when its author made it; every landing of one change has the same.
+        authored: when its author made it; every landing of one change has the same. Where it is ""
+            the Change-Id tells some hour.
     """
 
     number: int
@@ -66,7 +67,7 @@ class DemoChange:
     patch_set: int = 1
     updated: str = "2026-11-23 09:00:00.000000000"
     topic: str = ""
-    authored: str = "2026-11-20 09:00:00.000000000"
+    authored: str = ""
 
     @property
     def subject(self) -> str:

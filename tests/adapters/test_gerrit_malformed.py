@@ -279,7 +279,16 @@ def _without(answer: Any, way: tuple[str | int, ...]) -> Any:  # noqa: ANN401
 
 
 # What Gerrit may leave out, so that nobody can tell that it is missing.
-MAY_DIFFER = {"subject", "owner", "uploader", "files", "labels", "submittable", "authored_at"}
+MAY_DIFFER = {
+    "subject",
+    "owner",
+    "uploader",
+    "files",
+    "labels",
+    "submittable",
+    "author",
+    "authored_at",
+}
 
 
 def facts(row: FetchedChange) -> dict[str, object]:

@@ -54,6 +54,7 @@ def whole_document() -> Json:
         ],
         "diff": "",
         "topic": "new-schema",
+        "author": "Ada",
         "authored_at": TIME,
     }
     other = change | {"number": 102, "project": "mediawiki/core", "change_id": "I" + "1" * 40}

@@ -334,12 +334,57 @@ def test_the_same_author_alone_or_the_same_rare_word_alone_asks_nothing() -> Non
     assert asked(one, other) is None
 
 
+@pytest.mark.parametrize(
+    ("author", "apart", "points"),
+    [
+        ("Ada", timedelta(hours=2), 4),
+        ("Ada", timedelta(hours=-2), 4),
+        ("Ada", timedelta(hours=2, seconds=1), 1),
+        ("Ada", None, 1),
+        ("Sam", timedelta(minutes=1), None),
+    ],
+)
+def test_what_one_person_wrote_within_two_hours_counts_more(
+    author: str, apart: timedelta | None, points: int | None
+) -> None:
+    moment = datetime(2026, 11, 20, 9, tzinfo=UTC)
+    one = replace(change(1, DEFINES), author="Ada", authored_at=moment)
+    other = replace(
+        change(2, USES, owner="owner1"),  # who owns both, and wrote one
+        author=author,
+        authored_at=None if apart is None else moment + apart,
+    )
+    assert kinds(asked(one, other)).get("same-author") == points
+
+
+def test_what_one_person_wrote_at_once_and_calls_by_its_project_is_asked_about() -> None:
+    """Nothing in the diffs; neither of the two alone would be enough."""
+    moment = datetime(2026, 11, 20, 9, tzinfo=UTC)
+
+    def pair(*, project: str, says: str) -> tuple[Change, Change]:
+        one = change(1, diff_of("a.php", "+$this->ara();"), says=says, subject="Widen")
+        other = change(2, diff_of("b.php", "+$that->emu();"), subject="Narrow")
+        one, other = (replace(each, author="Ada", authored_at=moment) for each in (one, other))
+        return one, replace(other, project=project)
+
+    echo = "mediawiki/extensions/Echo"
+    question = asked(*pair(project=echo, says="What Echo shows is wider."))
+    assert kinds(question) == {"project-in-message": 1, "same-author": 4}
+    assert question is not None
+    assert question.evidence[0].text == "the message of 1 (E1) names Echo"
+    assert asked(*pair(project=echo, says="What it shows is wider.")) is None
+    assert asked(*pair(project=echo, says="Like an echo.")) is None
+    assert asked(*pair(project="mediawiki/core", says="The core of it.")) is None
+    config = pair(project=CONFIG_PROJECT, says="After that of mediawiki-config.")
+    assert asked(*config) is not None
+
+
 def test_without_a_diff_only_bug_and_mention_are_known() -> None:
     one, other = change(1, ""), change(2, "", says="This follows I00000000001.")
     assert asked(one, other) is None
     one = replace(one, message="One\n\nBug: T9")
     other = replace(other, message="Two\n\nBug: T9")
-    assert kinds(asked(one, other)) == {"same-bug": 3}
+    assert kinds(asked(one, other)) == {"same-bug": 5}
 
 
 def test_the_same_comes_out_in_any_order_and_from_stored_traits() -> None:
@@ -409,16 +454,16 @@ def test_a_message_that_says_a_name_of_the_other_counts() -> None:
 def test_a_mention_is_told_once() -> None:
     one = change(1, USES, says=f"As I{2:040x} does.")
     other = change(2, DEFINES, says=f"As I{1:040x} does.")
-    assert kinds(asked(one, other))["mention"] == 4
+    assert kinds(asked(one, other))["mention"] == 5
 
 
 def test_a_topic_of_both_counts_as_a_task_does() -> None:
     one, other = (replace(change(number, ""), topic="new-schema") for number in (1, 2))
-    assert kinds(asked(one, other)) == {"same-topic": 3}
+    assert kinds(asked(one, other)) == {"same-topic": 5}
     assert asked(one, replace(other, topic="")) is None
     assert asked(replace(one, topic=""), replace(other, topic="")) is None
     about = [replace(change(n, "", says="Bug: T4711"), topic="bug/t4711") for n in (1, 2)]
-    assert kinds(asked(*about)) == {"same-bug": 3}  # the topic says nothing new
+    assert kinds(asked(*about)) == {"same-bug": 5}  # the topic says nothing new
 
 
 def test_a_mention_of_an_earlier_landing_counts() -> None:
@@ -443,7 +488,10 @@ def test_two_subjects_that_say_the_same_count() -> None:
         change(n, diff_of("a.php", f"+$a{n}b = 1;"), subject="Fold the zygomorphic plumage")
         for n in (1, 2)
     )
-    assert kinds(asked(one, other)) == {"shared-words": 3}
+    assert asked(one, other) is None  # words alone ask nothing
+    moment = datetime(2026, 11, 20, 9, tzinfo=UTC)
+    one, other = (replace(each, author="Ada", authored_at=moment) for each in (one, other))
+    assert kinds(asked(one, other)) == {"shared-words": 3, "same-author": 4}
     common = Rarity(100_000, words={"fold": 9_000, "zygomorphic": 9_000, "plumage": 9_000})
     one, other = (replace(each, message=f"{each.message}\n\nBug: T9") for each in (one, other))
     found = next(questions([one, other], Background(rarity=common)))
@@ -472,6 +520,27 @@ def test_who_prepares_goes_before_who_takes_away() -> None:
         assert question is not None
         first = next(one.number for one in changes if one.subject == "Add a dialog")
         assert (question.advice, question.first) == ("first", first)
+
+
+def test_what_one_person_wrote_first_speaks_for_it_on_one_day_only() -> None:
+    moment = datetime(2026, 11, 20, 9, tzinfo=UTC)
+    says = "It shows the plumage."
+
+    def advised(apart: timedelta, *, author: str = "Ada") -> int | None:
+        one = replace(change(1, "", subject="Plumage of one", says=says), author="Ada")
+        other = change(2, "", subject="Fix plumage of another", says=says)
+        bug = "\n\nBug: T9"
+        question = asked(
+            replace(one, message=one.message + bug, authored_at=moment),
+            replace(other, message=other.message + bug, author=author, authored_at=moment + apart),
+        )
+        assert question is not None
+        return question.first
+
+    assert advised(timedelta(hours=2)) == 1  # two votes for it, one for "fix"
+    assert advised(timedelta(hours=3)) is None
+    assert advised(timedelta(hours=-1)) is None
+    assert advised(timedelta(hours=1), author="Sam") is None
 
 
 def test_where_nothing_speaks_for_an_order_it_is_asked() -> None:
@@ -538,7 +607,7 @@ def test_a_name_that_only_one_may_have_can_be_dismissed_too() -> None:
 def test_a_task_and_lines_teach_nothing() -> None:
     one, other = change(1, "", says="Bug: T4711"), change(2, "", says="Bug: T4711")
     question = asked(one, other)
-    assert kinds(question) == {"same-bug": 3}
+    assert kinds(question) == {"same-bug": 5}
     assert question is not None
     assert names_to_dismiss(question.evidence) == frozenset()
 
@@ -554,7 +623,7 @@ def test_across_windows_more_evidence_is_needed_and_only_across_is_asked() -> No
     found = {one.changes: one.points for one in questions_across(here, there, background)}
     # 1 defines and 3 uses, 5 defines and 2 uses; 1 and 5 define the same, with a task in common.
     assert {(1, 3), (2, 5)} <= found.keys() <= {(1, 3), (2, 5), (1, 5), (2, 3)}
-    assert min(found.values()) >= 6
+    assert min(found.values()) >= 8
     assert not list(questions_across(here, [], background))
     assert not list(questions_across([], there, background))
 

@@ -1,38 +1,38 @@
 """What speaks for a coupling between two changes, in points (`reference/ordering.md`, part B).
 
 Each piece can be checked by a person in seconds: a sentence, and where it stands on both sides.
-From three points on somebody is asked. The weights were set with declared dependencies of the
+From five points on somebody is asked. The weights were set with declared dependencies of the
 years before 2024 (`docs/coupling.md`).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import combinations, product
 
 from scheduler.domain.changes import Change
 from scheduler.domain.coupling.identifiers import Place
 from scheduler.domain.coupling.rarity import Rarity
-from scheduler.domain.coupling.traits import Spot, Traits
+from scheduler.domain.coupling.traits import Spot, Traits, words_of
 from scheduler.domain.coupling.unique import unique_name
 
-SAME_BUG_POINTS = 3
-SAME_TOPIC_POINTS = 3  # not in git, so that it could not be measured: as a task
-MENTION_POINTS = 4
+SAME_BUG_POINTS = 5
+SAME_TOPIC_POINTS = 5  # not in git, so that it could not be measured: as a task
+MENTION_POINTS = 5
 DEFINES_POINTS = 3
 MOVED_POINTS = 3
 SAME_LINES_POINTS = 2
 GIVEN_UP_POINTS, UNIQUE_POINTS = 2, 3
 STOPS_USING_POINTS = 2
-SAME_AUTHOR_POINTS = 1
-ASK_FROM = 3
-ASK_ACROSS_FROM = 6  # of another window, or the train: many more pairs are looked at
+SAME_AUTHOR_POINTS, AT_ONCE_POINTS = 1, 4
+ASK_FROM = 5
+ASK_ACROSS_FROM = 8  # of another window, or the train: many more pairs are looked at
 
 # How rare something has to be (`Rarity`): 5.7 is one change in 300, 7.2 one in 1,340.
 UNCOMMON, RARE, RAREST = 5.7, 7.2, 8.7
 UNCOMMON_SAID = 6.2  # a name of a diff, in the message of the other change
 RARE_WORD, UNCOMMON_WORD = 7.2, 5.2
-# Messages and authors alone: shared words, a name that one message says, and the same author.
-MOST_WITHOUT_NAMES = 3 + 1 + SAME_AUTHOR_POINTS
+AT_ONCE = timedelta(hours=2)  # between two changes that one person wrote at once
 FEWEST_MOVED, FEWEST_SAME, SEVERAL = 5, 3, 3
 MOST_NAMED = 30  # names that a piece keeps
 MOST_PLACED = 5  # of those, or lines: that are shown in the diffs
@@ -40,9 +40,9 @@ MOST_SHARING = 40  # changes of one window that share a name: more, and it says 
 
 # What each kind of evidence says, and its points.
 KINDS: Mapping[str, tuple[str, str]] = {
-    "same-bug": ("both name the same task", "3"),
-    "same-topic": ("Gerrit has both under one topic", "3"),
-    "mention": ("one message names the other change, also by the start of its Change-Id", "4"),
+    "same-bug": ("both name the same task", "5"),
+    "same-topic": ("Gerrit has both under one topic", "5"),
+    "mention": ("one message names the other change, also by the start of its Change-Id", "5"),
     "defines-what-other-uses": ("one defines a name that the other starts to use", "3"),
     "given-up-and-taken-over": (
         "one gives up a rare name that the other defines; or a name that only one may have",
@@ -54,7 +54,8 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "rare-name": ("both name what few changes name", "1 to 3"),
     "name-in-message": ("the message of the one says a rare name of the other's diff", "1"),
     "shared-words": ("both messages say what few messages say", "1 to 3"),
-    "same-author": ("one person wrote both; alone it asks nothing", "1"),
+    "project-in-message": ("the message of the one names the project of the other", "1"),
+    "same-author": ("one person wrote both; or within two hours: alone it asks nothing", "1 or 4"),
 }
 
 _SHORTEST_MENTION = 8
@@ -106,6 +107,12 @@ class Sides:
     def both_ways(self) -> "tuple[Sides, Sides]":
         """Return it from either side."""
         return self, self.turned()
+
+    def apart(self) -> timedelta | None:
+        """Return how much later the other was written than the one, None if it is not known."""
+        if self.one.authored_at is None or self.other.authored_at is None:
+            return None
+        return self.other.authored_at - self.one.authored_at
 
 
 def evidence_of(sides: Sides, rarity: Rarity) -> Iterator[Evidence]:
@@ -219,9 +226,48 @@ def _shared_words(sides: Sides, rarity: Rarity) -> Iterator[Evidence]:
 
 def _same_author(sides: Sides, _rarity: Rarity) -> Iterator[Evidence]:
     """One person wrote both; alone it says nothing, beside other evidence it does."""
-    if sides.one.owner and sides.one.owner == sides.other.owner:
-        text = f"{sides.one.owner} wrote both"
-        yield Evidence("same-author", SAME_AUTHOR_POINTS, text, (sides.one.owner,))
+    author = author_of_both(sides)
+    if not author:
+        return
+    text, points = f"{author} wrote both", SAME_AUTHOR_POINTS
+    apart = sides.apart()
+    if apart is not None and abs(apart) <= AT_ONCE:
+        text, points = f"{text} within two hours", AT_ONCE_POINTS
+    yield Evidence("same-author", points, text, (author,))
+
+
+def _project(sides: Sides, _rarity: Rarity) -> Iterator[Evidence]:
+    """The message of the one names the project of the other."""
+    for here in sides.both_ways():
+        if names_project(here):
+            name = _short_name(here.other)
+            text = f"the message of {here.one} names {name}"
+            yield Evidence("project-in-message", 1, text, (name,))
+            return
+
+
+def author_of(change: Change) -> str:
+    """Return who wrote a change; its owner where that is not known."""
+    return change.author or change.owner
+
+
+def author_of_both(sides: Sides) -> str:
+    """Return who wrote two changes, "" if that is not one person."""
+    author = author_of(sides.one)
+    return author if author == author_of(sides.other) else ""
+
+
+def names_project(here: Sides) -> bool:
+    """Return whether the message of one names the project of the other, written as it is."""
+    name = _short_name(here.other)
+    if name.islower() and "-" not in name:  # such as core: a word like others
+        return False
+    words = words_of(name)
+    return bool(words) and words <= here.ones.words and name in here.one.message
+
+
+def _short_name(change: Change) -> str:
+    return change.project.rpartition("/")[2]
 
 
 _FINDERS: tuple[Callable[[Sides, Rarity], Iterator[Evidence]], ...] = (
@@ -231,6 +277,7 @@ _FINDERS: tuple[Callable[[Sides, Rarity], Iterator[Evidence]], ...] = (
     _moved,
     _rare_name,
     _shared_words,
+    _project,
     _same_author,
 )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, product
+from itertools import chain, combinations, product
 
 from scheduler.domain.changes import Change
 from scheduler.domain.coupling.advice import advice_on
@@ -11,12 +11,12 @@ from scheduler.domain.coupling.evidence import (
     ASK_ACROSS_FROM,
     ASK_FROM,
     MOST_SHARING,
-    MOST_WITHOUT_NAMES,
     UNCOMMON,
     UNCOMMON_WORD,
     Evidence,
     Pair,
     Sides,
+    author_of,
     evidence_of,
     mentions,
     same_bug,
@@ -68,7 +68,8 @@ def questions(
         changes: those that may belong together.
         background: what is known besides.
     """
-    return _asked({change.number: change for change in changes}, background, ASK_FROM, _every_pair)
+    by_number = {change.number: change for change in changes}
+    return _asked(by_number, background, ASK_FROM, _every_pair, by_messages=True)
 
 
 def _every_pair(numbers: Sequence[int]) -> Iterator[Pair]:
@@ -80,7 +81,8 @@ def questions_across(
 ) -> Iterator[Question]:
     """Yield a question for each pair of one change and one of others with a lot of evidence.
 
-    Many more pairs are looked at than in one window, so that more is asked of the evidence.
+    Many more pairs are looked at than in one window, so that more is asked of the evidence: more
+    points, and a task, a topic, a mention, or something that stands in both diffs.
 
     Args:
         changes: those of a window.
@@ -95,7 +97,8 @@ def questions_across(
         for one, other in product(ours, [number for number in numbers if number in there]):
             yield min(one, other), max(one, other)
 
-    for question in _asked(here | there, background, ASK_ACROSS_FROM, across):
+    asked = _asked(here | there, background, ASK_ACROSS_FROM, across, by_messages=False)
+    for question in asked:
         if (question.changes[0] in here) != (question.changes[1] in here):
             yield question
 
@@ -105,6 +108,8 @@ def _asked(
     background: Background,
     least: int,
     pairs_of: PairsOf,
+    *,
+    by_messages: bool,
 ) -> Iterator[Question]:
     """Yield the questions about pairs with at least so many points.
 
@@ -113,11 +118,9 @@ def _asked(
         background: what is known besides.
         least: points.
         pairs_of: which pairs of some changes that share something are looked at.
+        by_messages: whether a word of both messages, or one author, makes them share something.
     """
-    known = {number: its for number, its in background.traits.items() if number in by_number}
-    for change in by_number.values():
-        if change.number not in known and change.diff:
-            known[change.number] = traits_of(change)
+    known = _known(by_number, background)
     found: dict[Pair, list[Evidence]] = {}
     said = (
         *same_bug(by_number),
@@ -126,8 +129,11 @@ def _asked(
     )
     for pair, one_more in said:
         found.setdefault(pair, []).append(one_more)
-    by_words = least <= MOST_WITHOUT_NAMES
-    for pair in sorted({*found, *_sharing(known, background.rarity, pairs_of, by_words=by_words)}):
+    sharing = _having(known, background.rarity, by_words=by_messages)
+    if by_messages:
+        sharing += _written_by_one(by_number.values())
+    alike = (pairs_of(numbers) for numbers in sharing if 1 < len(numbers) <= MOST_SHARING)
+    for pair in sorted({*found, *chain.from_iterable(alike)}):
         one, other = by_number[pair[0]], by_number[pair[1]]
         if one.project == other.project or one.key == other.key:
             continue
@@ -145,20 +151,22 @@ def _asked(
 _UNKNOWN = Traits()
 
 
-def _sharing(
-    traits: Mapping[int, Traits],
-    rarity: Rarity,
-    pairs_of: PairsOf,
-    *,
-    by_words: bool,
-) -> Iterator[Pair]:
-    """Yield the pairs that share anything that says something.
+def _known(by_number: Mapping[int, Change], background: Background) -> Mapping[int, Traits]:
+    """Return the traits of changes; those that were not worked out before are now."""
+    known = {number: its for number, its in background.traits.items() if number in by_number}
+    for change in by_number.values():
+        if change.number not in known and change.diff:
+            known[change.number] = traits_of(change)
+    return known
+
+
+def _having(traits: Mapping[int, Traits], rarity: Rarity, *, by_words: bool) -> list[list[int]]:
+    """Return the changes that have each thing that says something.
 
     Args:
         traits: what was worked out of the changes, by number.
         rarity: how rare names and words are.
-        pairs_of: which pairs of some changes that share something are looked at.
-        by_words: whether a word of both messages is enough.
+        by_words: whether words of messages are such things.
     """
     having: dict[Hashable, list[int]] = {}
     for number in sorted(traits):
@@ -170,6 +178,13 @@ def _sharing(
         lines = its.added.keys() | its.removed.keys()
         for shared in (*names, *(words - names), *lines):
             having.setdefault(shared, []).append(number)
-    for numbers in having.values():
-        if 1 < len(numbers) <= MOST_SHARING:
-            yield from pairs_of(numbers)
+    return list(having.values())
+
+
+def _written_by_one(changes: Iterable[Change]) -> list[list[int]]:
+    """Return the changes of each author."""
+    having: dict[str, list[int]] = {}
+    for change in sorted(changes, key=lambda change: change.number):
+        if author := author_of(change):
+            having.setdefault(author, []).append(change.number)
+    return list(having.values())
