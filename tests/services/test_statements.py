@@ -370,7 +370,9 @@ def test_a_better_reason_teaches_no_less(
 
 def test_all_names_that_spoke_are_dismissed(window: Window, ada: User, rae: User) -> None:
     names = [f"openPlumage{letter}" for letter in "abcdefghij"]
-    uses = "--- a/a.js\n+++ b/a.js\n@@ -0,0 +20,10 @@\n" + "".join(f"+x.{n}( e );\n" for n in names)
+    uses = "--- a/a.js\n+++ b/a.js\n@@ -0,0 +20,10 @@\n" + "".join(
+        f"+mw.fancy.{n}( e );\n" for n in names
+    )
     defines = uses.replace("( e );", " = function () {").replace("a.js", "b.js")
     pair = book(window, ada, 1, ECHO, defines), book(window, ada, 2, FLOW, uses)
     unrelated(pair, rae, reason=WHY)

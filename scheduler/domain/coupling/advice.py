@@ -24,7 +24,7 @@ from scheduler.domain.coupling.unique import unique_name
 FIRST, TOGETHER, ASK = "first", "together", "ask"
 SPEAK_FROM = 3  # votes more than the other side has
 ONE_DAY = timedelta(days=1)
-SAYS_MORE = 1.5  # times as much as the other message
+SAYS_MORE = 1.5  # times as many words as the other message
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def _votes(here: Sides, rarity: Rarity) -> int:
     votes += bool(_FOLLOWS.match(here.other.subject))
     votes += here.other.is_config and not here.one.is_config
     votes += bool(here.ones.words & others.anywhere.keys())
-    votes += len(here.one.message) > SAYS_MORE * len(here.other.message)
+    votes += len(here.ones.words) > SAYS_MORE * len(here.others.words)
     votes += names_project(here.turned())
     votes += _was_written_before(here)
     return votes

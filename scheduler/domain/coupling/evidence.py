@@ -5,6 +5,7 @@ From five points on somebody is asked. The weights were set with declared depend
 years before 2024 (`docs/coupling.md`).
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -59,6 +60,8 @@ KINDS: Mapping[str, tuple[str, str]] = {
 }
 
 _SHORTEST_MENTION = 8
+# The name of a project that is no word like others, such as core.
+_TELLING = re.compile(r"(?=.*[A-Z-])[A-Za-z0-9._-]+")
 
 Pair = tuple[int, int]
 
@@ -260,10 +263,9 @@ def author_of_both(sides: Sides) -> str:
 def names_project(here: Sides) -> bool:
     """Return whether the message of one names the project of the other, written as it is."""
     name = _short_name(here.other)
-    if name.islower() and "-" not in name:  # such as core: a word like others
+    if not _TELLING.fullmatch(name) or not (words := words_of(name)):
         return False
-    words = words_of(name)
-    return bool(words) and words <= here.ones.words and name in here.one.message
+    return words <= here.ones.words and name in here.one.message
 
 
 def _short_name(change: Change) -> str:
