@@ -114,7 +114,7 @@ def _october() -> Iterator[DemoChange]:
     pairs = (
         (
             ("mediawiki/extensions/CirrusSearch", "I46d3784514155af27b407d78be567c291042fa86"),
-            (247888, 246376),
+            (247888, 246376, "2015-10-14 02:59:57.000000000"),
             (
                 "Remove the Search schema and its logging module\n\n"
                 "Both live in WikimediaEvents from now on."
@@ -140,7 +140,7 @@ def _october() -> Iterator[DemoChange]:
         ),
         (
             ("mediawiki/extensions/WikimediaEvents", "I90d5c30a19c26ee240a37d036efdd49468da113f"),
-            (247889, 247700),
+            (247889, 247700, "2015-10-14 03:19:29.000000000"),
             "Take over the Search schema",
             {
                 "WikimediaEvents.php": DemoFile(
@@ -156,9 +156,18 @@ def _october() -> Iterator[DemoChange]:
             },
         ),
     )
-    for (project, change_id), (pick, master), text, files in pairs:
+    for (project, change_id), (pick, master, authored), text, files in pairs:
         message = f"{text}\n\nBug: T115031\nChange-Id: {change_id}\n"
-        whole = DemoChange(master, project, "master", change_id, message, files, labels=reviewed)
+        whole = DemoChange(
+            master,
+            project,
+            "master",
+            change_id,
+            message,
+            files,
+            labels=reviewed,
+            authored=authored,
+        )
         yield replace(whole, status="MERGED", updated="2015-10-21 17:54:00.000000000")
         yield replace(
             whole, number=pick, branch=f"wmf/{OCTOBER}", updated="2015-10-26 20:00:00.000000000"
