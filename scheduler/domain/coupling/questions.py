@@ -1,6 +1,6 @@
 """Which two changes somebody is asked about: each pair with enough evidence, and the advice."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, combinations, product
 
@@ -161,24 +161,36 @@ def _known(by_number: Mapping[int, Change], background: Background) -> Mapping[i
 
 
 def _having(traits: Mapping[int, Traits], rarity: Rarity, *, by_words: bool) -> list[list[int]]:
-    """Return the changes that have each thing that says something.
+    """Return the changes that share each thing that says something.
+
+    How rare a thing is, is asked only of what two have.
 
     Args:
         traits: what was worked out of the changes, by number.
         rarity: how rare names and words are.
         by_words: whether words of messages are such things.
     """
-    having: dict[Hashable, list[int]] = {}
+    lines: dict[int, list[int]] = {}
+    names: dict[str, list[int]] = {}
+    words: dict[str, list[int]] = {}
     for number in sorted(traits):
         its = traits[number]
         if its.is_aside:
             continue
-        names = {name for name in its.names.anywhere if rarity.of_name(name) >= UNCOMMON}
-        words = {w for w in its.words if by_words and rarity.of_word(w) >= UNCOMMON_WORD}
-        lines = its.added.keys() | its.removed.keys()
-        for shared in (*names, *(words - names), *lines):
-            having.setdefault(shared, []).append(number)
-    return list(having.values())
+        for line in its.added.keys() | its.removed.keys():
+            lines.setdefault(line, []).append(number)
+        for name in its.names.anywhere:
+            names.setdefault(name, []).append(number)
+        for word in its.words if by_words else ():
+            words.setdefault(word, []).append(number)
+    having = list(lines.values())
+    for text in names.keys() | words.keys():
+        in_diffs, in_messages = names.get(text, []), words.get(text, [])
+        if len(in_diffs) + len(in_messages) > 1:
+            rare = in_diffs if rarity.of_name(text) >= UNCOMMON else []
+            rare_words = in_messages if rarity.of_word(text) >= UNCOMMON_WORD else []
+            having.append(sorted({*rare, *rare_words}))
+    return having
 
 
 def _written_by_one(changes: Iterable[Change]) -> list[list[int]]:
