@@ -213,10 +213,15 @@ class Change:
     @lazily
     def name(self) -> str:
         """Its name in a sentence: number and the last part of its project."""
-        return f"{self.number} ({self.project.rpartition('/')[2]})"
+        return f"{self.number} ({short_project(self.project)})"
 
     def __str__(self) -> str:
         return self.name
+
+
+def short_project(project: str) -> str:
+    """Return the last part of a project's path, by which people call it."""
+    return project.rpartition("/")[2]
 
 
 @lru_cache(maxsize=4096)

@@ -96,7 +96,7 @@ class Change(models.Model):
 
     def __str__(self) -> str:
         return (
-            f"{self.number} ({self.project.rpartition('/')[2]})"
+            f"{self.number} ({domain.short_project(self.project)})"
             if self.project
             else str(self.number)
         )

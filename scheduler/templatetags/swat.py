@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString
 
 from scheduler.actors import UNPROTECTED, actor_of, needs_second_factor, roles_of
 from scheduler.adapters.cleaning import visible_prose
+from scheduler.domain.changes import short_project
 from scheduler.domain.checklist.run import spoken as item_spoken
 from scheduler.domain.checklist.steps import ItemKind
 from scheduler.domain.permissions import PERMITS, Act, may
@@ -190,10 +191,7 @@ def at(found: Mapping[Any, Any], key: object) -> object:
     return found.get(key, "")
 
 
-@register.filter
-def short_project(project: str) -> str:
-    """Return the last part of a project's path, by which people call it."""
-    return str(project).rpartition("/")[2]
+register.filter("short_project", short_project)
 
 
 @register.filter

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from scheduler.adapters.cleaning import visible_line
 from scheduler.domain.backports import Urgency
+from scheduler.domain.changes import short_project
 from scheduler.views.waiting import Waiting, Why
 
 Chosen = Mapping[str, str]
@@ -64,7 +65,7 @@ def _window(item: Waiting) -> list[tuple[str, str, str]]:
 
 def _project(item: Waiting) -> list[tuple[str, str, str]]:
     project = item.backport.change.project
-    return [(project, project.rpartition("/")[2], project)]
+    return [(project, short_project(project), project)]
 
 
 FILTERS = (

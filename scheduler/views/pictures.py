@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from scheduler.adapters.plan_document import parse
+from scheduler.domain.changes import short_project
 from scheduler.domain.dependencies import Dependencies
 from scheduler.domain.planning.plan import PlanInput
 from scheduler.domain.statements import StatementKind
@@ -116,7 +117,7 @@ def links_of_plan(plan: Plan | None) -> PlanLinks:
 def _found(pk: int, fingerprint: str) -> PlanLinks:
     plan = Plan.objects.get(pk=pk, fingerprint=fingerprint)
     facts = parse(json.dumps(plan.document))
-    labels = {change.number: change.project.rpartition("/")[2] for change in facts.changes}
+    labels = {change.number: short_project(change.project) for change in facts.changes}
     return PlanLinks(links_in(facts, plan.result), labels)
 
 

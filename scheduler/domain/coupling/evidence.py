@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import combinations, product
 
-from scheduler.domain.changes import Change
+from scheduler.domain.changes import Change, short_project
 from scheduler.domain.coupling.identifiers import Place
 from scheduler.domain.coupling.rarity import Rarity
 from scheduler.domain.coupling.traits import Spot, Traits, words_of
@@ -56,7 +56,10 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "name-in-message": ("the message of the one says a rare name of the other's diff", "1"),
     "shared-words": ("both messages say what few messages say", "1 to 3"),
     "project-in-message": ("the message of the one names the project of the other", "1"),
-    "same-author": ("one person wrote both; or within two hours: alone it asks nothing", "1 or 4"),
+    "same-author": (
+        "one person wrote both, or both within two hours; alone it asks nothing",
+        "1 or 4",
+    ),
 }
 
 _SHORTEST_MENTION = 8
@@ -243,7 +246,7 @@ def _project(sides: Sides, _rarity: Rarity) -> Iterator[Evidence]:
     """The message of the one names the project of the other."""
     for here in sides.both_ways():
         if names_project(here):
-            name = _short_name(here.other)
+            name = short_project(here.other.project)
             text = f"the message of {here.one} names {name}"
             yield Evidence("project-in-message", 1, text, (name,))
             return
@@ -262,14 +265,10 @@ def author_of_both(sides: Sides) -> str:
 
 def names_project(here: Sides) -> bool:
     """Return whether the message of one names the project of the other, written as it is."""
-    name = _short_name(here.other)
+    name = short_project(here.other.project)
     if not _TELLING.fullmatch(name) or not (words := words_of(name)):
         return False
     return words <= here.ones.words and name in here.one.message
-
-
-def _short_name(change: Change) -> str:
-    return change.project.rpartition("/")[2]
 
 
 _FINDERS: tuple[Callable[[Sides, Rarity], Iterator[Evidence]], ...] = (

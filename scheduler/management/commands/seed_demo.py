@@ -12,6 +12,7 @@ from django.utils import timezone
 from scheduler.actors import actor_of, grant_roles, relations_to
 from scheduler.adapters.ports import AdapterError
 from scheduler.domain.backports import Kind, Urgency
+from scheduler.domain.changes import short_project
 from scheduler.domain.errors import Refused
 from scheduler.domain.lifecycle import Status
 from scheduler.domain.permissions import Act, may
@@ -388,7 +389,7 @@ def book_one(
 
 def answers_for(change: Change, booking: Booking) -> BackportAnswers:
     """Return what the requester says."""
-    where = "wmf-config" if booking.kind is Kind.CONFIG else change.project.rpartition("/")[2]
+    where = "wmf-config" if booking.kind is Kind.CONFIG else short_project(change.project)
     return BackportAnswers(
         kind=booking.kind,
         urgency=booking.urgency,
