@@ -32,7 +32,6 @@ class Hour:
         driver: who deploys it.
         watcher: who follows it.
         done: step and kind of each item that was done, in that order.
-        deaths: how many mails somebody had in hand who died, or lost database or Redis.
         turn: the item that is next.
     """
 
@@ -42,7 +41,6 @@ class Hour:
         self.driver = driver
         self.watcher = watcher
         self.done: list[tuple[int, str]] = []
-        self.deaths = 0
         self._window = window
         self._chance = random.Random(7)  # noqa: S311 - to be repeated, not to be secret
         self._usual = USUAL
@@ -190,10 +188,6 @@ class Hour:
         self.site.wait(lambda: not self.still_owed(), "all mail is sent")
         see_nothing(self.wrong_with_mails())
 
-    def let_claims_run_out(self) -> None:
-        """Be three minutes later: whoever died with a mail in hand may have sent it."""
-        self.deaths += self.site.let_claims_run_out()
-
     def still_owed(self) -> list[str]:
         """Return what still has to be handed on or sent, a sentence each."""
         events = self.site.rows(
@@ -206,8 +200,8 @@ class Hour:
         ]
 
     def wrong_with_mails(self) -> list[str]:
-        """Return what was handed on or sent twice, or is missing, a sentence each."""
-        owed, mails = self._owed_mails(), self.site.mails()
+        """Return what of the site was handed on or sent twice, or is missing, a sentence each."""
+        owed, mails, deaths = self._owed_mails(), self.site.mails(), self.site.deaths
         noted = Counter(mail for mail, _ in owed)
         again = mails.total() - len(mails)
         # What nobody waits for any more is forgotten, also if who had sent it has died.
@@ -217,8 +211,8 @@ class Hour:
             *(f"{mail} is owed {times} times" for mail, times in noted.items() if times > 1),
             *(f"{mail} is not there" for mail in noted if mail not in mails),
             *(
-                [f"{again} mails again and {strange} for {self.deaths} deaths"]
-                if again + len(strange) > self.deaths
+                [f"{again} mails again and {strange} for {deaths} deaths"]
+                if again + len(strange) > deaths
                 else []
             ),
         ]

@@ -136,7 +136,7 @@ def test_worker_beat_and_events_are_killed_in_turn_and_hold_up_nothing(
         answer = hour.send_during(partial(site.kill, name))
         assert answer is not None
         done(answer)
-        hour.let_claims_run_out()
+        hour.site.let_claims_run_out()
         begin_again(site, name)
     hour.await_board()
     hour.await_mails()
@@ -162,7 +162,7 @@ def test_postgresql_restarted_while_a_form_is_sent_loses_nothing_that_was_confir
             assert hour.has_stored() is (moment == HELD_UNANSWERED) or moment == "any"
             answer = hour.send_again()
         done(answer)
-        hour.let_claims_run_out()
+        hour.site.let_claims_run_out()
         hour.await_board()
     assert hour.watcher.streams > streams
     hour.await_mails()
@@ -182,7 +182,7 @@ def test_redis_emptied_or_restarted_empty_holds_up_mail_and_nothing_else(site: S
             hour.await_board()
             if how == "restarted":
                 site.start_valkey()
-        hour.let_claims_run_out()
+        hour.site.let_claims_run_out()
         see_closed(hour)
 
 
