@@ -446,15 +446,16 @@ class Mine:
 
     @property
     def awaited(self) -> tuple[Backport, ...]:
-        """The backports that they test and have not said to be there for."""
+        """The backports that may still go, they test, and have not said to be there for."""
         course = self._course
         if not course.hour.calls_testers or course.is_closed:
             return ()
         return tuple(
             one
-            for members in course.members.values()
+            for position, members in course.members.items()
             for one in members
-            if one.status in {Status.QUEUED.value, Status.DEPLOYING.value}
+            if position not in course.state.fallen
+            and one.status in {Status.QUEUED.value, Status.DEPLOYING.value}
             and self._tests(one)
             and self.user not in course.here.get(one.pk, ())
             and one.change.number not in self._seen

@@ -100,7 +100,7 @@ def test_what_needs_something_that_did_not_go_is_blocked_and_the_rest_goes_on(
 ) -> None:
     run = Run((replace(A, phase=Phase.ENDED, outcome=outcome), B, C))
 
-    assert run.blocked == {2: told}
+    assert run.blocked == run.fallen == {2: told}
     assert run.next_step == C
     assert run.require_start(3) == C
     with pytest.raises(Refused, match=told):
@@ -118,6 +118,7 @@ def test_what_the_rules_took_out_is_blocked_with_their_reason() -> None:
     run = Run((A, B, C), {11: "It has a new patch set."})
 
     assert run.blocked == {1: "It has a new patch set.", 2: "It needs 11, which does not go."}
+    assert run.fallen == {}  # they may go yet
 
 
 def test_items_are_done_in_their_order() -> None:

@@ -407,6 +407,15 @@ def test_testers_check_in_and_the_page_shows_it(drive: Drive, page: Page) -> Non
     assert page("dev").text.count("not here yet") == 2
 
 
+def test_nobody_is_called_to_test_what_cannot_go_any_more(drive: Drive, page: Page) -> None:
+    drive.start(1)
+    drive.until(1, ItemKind.WATCH)
+    drive.fail(1)
+    drive.choose(1, Choice.REVERT)
+    shown = re.findall(r"I am here for (\d+)", page("ada").text)
+    assert shown == ["3"]  # 2 needs 1
+
+
 def test_production_is_in_sight_with_what_the_next_step_does(drive: Drive, page: Page) -> None:
     text = " ".join(page("sam").text.split())
     assert "nothing of this window" in text

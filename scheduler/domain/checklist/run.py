@@ -214,9 +214,21 @@ class Run:
     @cached_property
     def blocked(self) -> dict[int, str]:
         """The waiting steps that cannot start, by position, each with the reason."""
+        return self._falling({**self.lost, **self._gone})
+
+    @cached_property
+    def fallen(self) -> dict[int, str]:
+        """Those of them that nothing brings back in this window: what they need does not go."""
+        return self._falling(self._gone)
+
+    @cached_property
+    def _gone(self) -> dict[int, str]:
+        """The changes that are not live and do not go any more, each with its fate."""
         fates = {number: _fate(state) for state in self.steps for number in state.step.changes}
-        gone = {number: fate for number, fate in fates.items() if fate}
-        fallen = falling((s.step for s in self.steps), {**self.lost, **gone}, gone)
+        return {number: fate for number, fate in fates.items() if fate}
+
+    def _falling(self, out: Mapping[int, str]) -> dict[int, str]:
+        fallen = falling((s.step for s in self.steps), out, self._gone)
         return {s.position: fallen[s.position] for s in self._waiting if s.position in fallen}
 
     @cached_property
