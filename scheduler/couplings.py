@@ -148,7 +148,7 @@ def asked_across(around: Around, production: Production) -> tuple[Question, ...]
         family = around.families[other.number]
         if has_it(one, family, production) or _declares(one, family) or _declares(other, [one]):
             continue
-        if frozenset((_family_of(one), _family_of(other))) in answered:
+        if frozenset((family_of(one), family_of(other))) in answered:
             continue
         window = around.windows.get(other.number)
         where = (
@@ -201,7 +201,7 @@ def _answered_about(around: Around) -> set[frozenset[Family]]:
     rows = Statement.objects.filter(superseded_at__isnull=True)
     rows = rows.filter(Q(low__in=families) | Q(high__in=families))
     theirs = (member for family in around.families.values() for member in family)
-    families |= {member.number: _family_of(member) for member in theirs}
+    families |= {member.number: family_of(member) for member in theirs}
     pairs = rows.values_list("low", "high")
     return {
         frozenset((families[low], families[high]))
@@ -233,12 +233,12 @@ def _others(
     )
     found: dict[Family, Change] = {}
     windows = {}
-    apart = set(map(_family_of, here.values()))
+    apart = set(map(family_of, here.values()))
     fixed = set(fixed_windows(now).values_list("pk", flat=True))
     for row in rows[:MOST_BOOKED]:
         if row.window_id in fixed:
-            apart.add(_family_of(row.change))  # nobody could answer there
-        first = found.setdefault(_family_of(row.change), row.change)
+            apart.add(family_of(row.change))  # nobody could answer there
+        first = found.setdefault(family_of(row.change), row.change)
         if first is row.change and row.status in _OPEN_VALUES:
             windows[first.number] = row.window
     riding = Change.objects.filter(
@@ -250,7 +250,7 @@ def _others(
     )
     newest = riding.defer("diff").order_by(*_asked_first(asked, "number"), "-number")
     for change in newest[:MOST_RIDING]:
-        found.setdefault(_family_of(change), change)
+        found.setdefault(family_of(change), change)
     others = [change for family, change in found.items() if family not in apart]
     return others, windows
 
@@ -263,7 +263,8 @@ def _asked_first(asked: Collection[int], number: str) -> list[Case]:
     return [Case(When(**{f"{number}__in": asked}, then=0), default=1)] if asked else []
 
 
-def _family_of(change: Known | Change) -> Family:
+def family_of(change: Known | Change) -> Family:
+    """Return what a change and its cherry-picks have in common."""
     return change.project, change.change_id
 
 
@@ -274,8 +275,8 @@ def _families(others: Iterable[Change]) -> dict[int, tuple[Known, ...]]:
     rows = Change.objects.filter(change_id__in=keys, fetched_at__isnull=False).defer("diff")
     families: dict[Family, list[Known]] = {}
     for row in rows.order_by("number") if keys else ():
-        families.setdefault(_family_of(row), []).append(row.to_domain(with_diff=False))
-    return {row.number: tuple(families[_family_of(row)]) for row in several}
+        families.setdefault(family_of(row), []).append(row.to_domain(with_diff=False))
+    return {row.number: tuple(families[family_of(row)]) for row in several}
 
 
 def _dismissed_among(changes: Iterable[Known | Change]) -> dict[Projects, frozenset[str]]:

@@ -1,6 +1,7 @@
 """Answering how two changes belong together, and contesting what somebody answered."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db import transaction
@@ -8,10 +9,10 @@ from django.utils import timezone
 
 from scheduler.actors import actor_of, relations_to
 from scheduler.adapters.plan_document import evidence_in
-from scheduler.couplings import fixed_windows
+from scheduler.couplings import family_of, fixed_windows
 from scheduler.domain.coupling.background import names_to_dismiss, projects_of
 from scheduler.domain.errors import OutOfDate, Refused
-from scheduler.domain.permissions import Act, Relation, require
+from scheduler.domain.permissions import Act, Actor, Relation, may, require
 from scheduler.domain.statements import OnlyFirst, StatementKind
 from scheduler.models import Backport, Change, DismissedName, Question, Statement, User, Window
 from scheduler.queries import OPEN_STATUSES, newest_plan
@@ -48,7 +49,10 @@ class OnPair:
 def answer_question(
     *, on: OnPair, kind: StatementKind, only_first: OnlyFirst, reason: str = ""
 ) -> Statement:
-    """Say how two changes belong together. One event is logged.
+    """Say how two changes belong together. One event is logged for each pair of which it is said.
+
+    The same is said of each pair of cherry-picks of the two that the window asks about, too, as
+    far as the person may answer about those.
 
     An earlier answer about the two is superseded; approvals given without this one become void.
     Where they are unrelated, and it is said how one can know, the names that spoke for a coupling
@@ -67,6 +71,17 @@ def answer_question(
             it, and nobody asks.
     """
     others, now = _take(on)
+    pairs = (on, *_asked_of_cherry_picks(on))
+    statements = [_state(pair, kind, only_first, reason.strip(), now) for pair in pairs]
+    for window in (on.window, *others):
+        replan_window(window=window, now=now)
+    return statements[0]
+
+
+def _state(
+    on: OnPair, kind: StatementKind, only_first: OnlyFirst, reason: str, now: datetime
+) -> Statement:
+    """Write down what is said of one pair, and log it."""
     low, high = on.numbers
     Statement.objects.filter(low=low, high=high, superseded_at__isnull=True).update(
         superseded_at=now
@@ -79,10 +94,10 @@ def answer_question(
         kind=kind.value,
         only_first=only_first.value,
         by=on.by,
-        reason=reason.strip(),
+        reason=reason,
         made_at=now,
     )
-    if kind is StatementKind.UNRELATED and statement.reason:
+    if kind is StatementKind.UNRELATED and reason:
         _dismiss(on, statement)
     record(
         kind="question.answer",
@@ -93,20 +108,69 @@ def answer_question(
             "then": on.then.number,
             "kind": kind.value,
             "only_first": only_first.value,
-            "reason": reason.strip(),
+            "reason": reason,
         },
         at=now,
     )
-    for window in (on.window, *others):
-        replan_window(window=window, now=now)
     return statement
+
+
+def _given_with(about: Statement, on: OnPair) -> list[Statement]:
+    """Return what was said of cherry-picks in one go with something, of which both are here."""
+    given = (
+        Statement.objects.filter(superseded_at__isnull=True, by=about.by, made_at=about.made_at)
+        .exclude(pk=about.pk)
+        .select_related("first", "then")
+        .defer("first__diff", "then__diff")
+        .order_by("low", "high")
+    )
+    here = _booked_in(on.window).keys()
+    families = {family_of(on.first), family_of(on.then)}
+    return [
+        one
+        for one in given
+        if here >= {one.low, one.high} and {family_of(one.first), family_of(one.then)} == families
+    ]
+
+
+def _booked_in(window: Window) -> dict[int, Backport]:
+    """Return the open backports of a window, by the number of their change."""
+    rows = Backport.objects.filter(window=window, status__in=OPEN_STATUSES)
+    related = rows.select_related("change", "requester", "edited_by").defer("change__diff")
+    return {one.change.number: one for one in related}
+
+
+def _asked_of_cherry_picks(on: OnPair) -> list[OnPair]:
+    """Return the pairs of cherry-picks of two, both in their window, that it asks about, too.
+
+    Those are left out of which the person may not say anything.
+    """
+    here = _booked_in(on.window)
+    families = (family_of(on.first), family_of(on.then))
+    asked = Question.objects.filter(window=on.window, closed_at__isnull=True)
+    actor, found = actor_of(on.by), []
+    for pair in asked.order_by("low", "high").values_list("low", "high"):
+        if pair == on.numbers or not here.keys() >= {*pair}:
+            continue
+        ends = [here[number] for number in pair]
+        of_family = {family_of(end.change): end.change for end in ends}
+        if of_family.keys() == {*families} and may(actor, Act.ANSWER_QUESTION, _part(actor, ends)):
+            first, then = (of_family[family] for family in families)
+            found.append(replace(on, first=first, then=then))
+    return found
+
+
+def _part(actor: Actor, backports: Iterable[Backport]) -> frozenset[Relation]:
+    """Return what a person is to any of some backports."""
+    return frozenset().union(*(relations_to(actor, backport) for backport in backports))
 
 
 @transaction.atomic
 def contest_answer(*, on: OnPair, reason: str) -> None:
     """Say that an answer is wrong: nobody goes by it, and both are held until it is given anew.
 
-    One event is logged. Names that it had dismissed speak again.
+    What was said of cherry-picks with it ends with it, where both are booked in the window. One
+    event is logged for each pair. Names that it had dismissed speak again.
 
     Raises:
         NotPermitted: neither the requester of one of them nor a reviewer.
@@ -117,20 +181,26 @@ def contest_answer(*, on: OnPair, reason: str) -> None:
     if not reason.strip():
         raise Refused("Say what is wrong about it.")
     low, high = on.numbers
-    answered = Statement.objects.filter(low=low, high=high, superseded_at__isnull=True)
-    about = answered.select_related("by").first()
+    in_force = Statement.objects.filter(superseded_at__isnull=True).select_related("by")
+    about = in_force.filter(low=low, high=high).first()
     if about is None:
         raise Refused("Nobody has answered that, or somebody contested it before.")
-    answered.update(
-        superseded_at=now, contested_at=now, contested_by=on.by, contest_reason=reason.strip()
-    )
-    record(
-        kind="question.contest",
-        actor=on.by,
-        window=on.window,
-        payload={"first": low, "then": high, "of": about.by.username, "reason": reason.strip()},
-        at=now,
-    )
+    for one in (about, *_given_with(about, on)):
+        Statement.objects.filter(pk=one.pk).update(
+            superseded_at=now, contested_at=now, contested_by=on.by, contest_reason=reason.strip()
+        )
+        record(
+            kind="question.contest",
+            actor=on.by,
+            window=on.window,
+            payload={
+                "first": one.low,
+                "then": one.high,
+                "of": about.by.username,
+                "reason": reason.strip(),
+            },
+            at=now,
+        )
     for window in (on.window, *others):
         replan_window(window=window, now=now)
 
@@ -149,10 +219,7 @@ def _take(on: OnPair) -> tuple[list[Window], datetime]:
     now = timezone.now()
     backports = list(booked.select_related("change", "requester", "edited_by"))
     actor = actor_of(on.by)
-    relations: frozenset[Relation] = frozenset().union(
-        *(relations_to(actor, backport) for backport in backports)
-    )
-    require(actor, Act.ANSWER_QUESTION, relations)
+    require(actor, Act.ANSWER_QUESTION, _part(actor, backports))
     plan = newest_plan(on.window)
     if plan is None or plan.fingerprint != on.plan_fingerprint:
         raise OutOfDate("The plan changed since you opened it; read it again.")

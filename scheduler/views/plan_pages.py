@@ -1,7 +1,7 @@
 """What pages show of a plan: its result with the backports and changes put beside the numbers."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -130,6 +130,11 @@ class Entry:
         return self.backport.pk if self.backport else self.booked_elsewhere
 
     @property
+    def family(self) -> tuple[str, str]:
+        """What it has in common with its cherry-picks."""
+        return (self.change.project, self.change.change_id) if self.change else ("", "")
+
+    @property
     def blocking(self) -> tuple[Objection, ...]:
         """What keeps it out of the queue."""
         return tuple(one for one in self.objections if one.moves and not one.lifted)
@@ -189,6 +194,25 @@ class QuestionCard:
     diffs: Mapping[int, str] = field(default_factory=dict, hash=False)
     is_neither: bool = False
     can_be_contested: bool = False
+    also: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def pair(self) -> tuple[int, int]:
+        """The numbers of the two, the smaller one first."""
+        return self.low.number, self.high.number
+
+    @property
+    def shared_answer(self) -> tuple[object, ...]:
+        """What it has in common with questions about cherry-picks that one answer is for, too."""
+        if not (self.is_here and self.low.change and self.high.change):
+            return self.pair
+        return *sorted((self.low.family, self.high.family)), *sorted(self.requesters)
+
+    @property
+    def is_of_one_branch(self) -> bool:
+        """Whether both are for the same version."""
+        low, high = self.low.change, self.high.change
+        return low is not None and high is not None and low.branch == high.branch
 
     @property
     def least(self) -> int:
@@ -426,7 +450,29 @@ class PlanPage:
 
     @cached_property
     def questions(self) -> tuple[QuestionCard, ...]:
-        """The open questions, the reader's own first."""
+        """The open questions, the reader's own first; of cherry-picks that share one, one."""
+        return self._each_once(self._every_question)
+
+    def questions_about(self, number: int) -> tuple[QuestionCard, ...]:
+        """Return the open questions that one change is part of, in the same way."""
+        return self._each_once(card for card in self._every_question if number in card.pair)
+
+    def _each_once(self, cards: Iterable[QuestionCard]) -> tuple[QuestionCard, ...]:
+        """Return one card of those that share an answer, with the pairs of all the others."""
+        sharing: dict[object, list[QuestionCard]] = {}
+        for card in self._every_question:
+            sharing.setdefault(card.shared_answer, []).append(card)
+        shown: dict[object, QuestionCard] = {}
+        for card in sorted(cards, key=lambda card: not card.is_of_one_branch):
+            shown.setdefault(card.shared_answer, card)
+        order = {key: place for place, key in enumerate(sharing)}
+        return tuple(
+            replace(card, also=tuple(one.pair for one in sharing[key] if one.pair != card.pair))
+            for key, card in sorted(shown.items(), key=lambda item: order[item[0]])
+        )
+
+    @cached_property
+    def _every_question(self) -> tuple[QuestionCard, ...]:
         cards = [
             QuestionCard(
                 low=self.entry(min(question["changes"])),
@@ -461,12 +507,6 @@ class PlanPage:
             )
             for said in self.said
             if said["first"] in booked or said["then"] in booked
-        )
-
-    def questions_about(self, number: int) -> tuple[QuestionCard, ...]:
-        """Return the open questions that one change is part of."""
-        return tuple(
-            card for card in self.questions if number in (card.low.number, card.high.number)
         )
 
     @property

@@ -232,6 +232,77 @@ def test_a_contest_that_is_not_in_the_log_is_found(
     assert any("Contest" in wrong for wrong in wrongs())
 
 
+# --- Cherry-picks -------------------------------------------------------------------------------
+
+OTHER_BRANCH = "wmf/1.47.0-wmf.31"
+
+
+@pytest.fixture
+def picks(
+    pair: tuple[Backport, Backport], window: Window, ada: User, dev: User
+) -> tuple[Backport, Backport]:
+    """The same two fixes for another version, booked by Ada and by Dev."""
+    return (
+        book(window, ada, 3, ECHO, DEFINES, change_id=f"I{1:040x}", branch=OTHER_BRANCH),
+        book(window, dev, 4, FLOW, USES, change_id=f"I{2:040x}", branch=OTHER_BRANCH),
+    )
+
+
+def in_force() -> set[tuple[int, int, str]]:
+    rows = Statement.objects.filter(superseded_at__isnull=True)
+    return set(rows.values_list("first__number", "then__number", "kind"))
+
+
+def test_one_answer_holds_for_all_their_cherry_picks(
+    pair: tuple[Backport, Backport], picks: tuple[Backport, Backport], window: Window, rae: User
+) -> None:
+    assert asked() == [(1, 2), (1, 4), (2, 3), (3, 4)]
+    answer(pair, rae)
+    assert asked() == []
+    assert in_force() == {(one, two, "before") for one in (1, 3) for two in (2, 4)}
+    assert Event.objects.filter(kind="question.answer").count() == 4
+    assert objected(window) == set()
+    assert wrongs() == []
+
+
+def test_a_requester_answers_for_what_they_asked_for_alone(
+    pair: tuple[Backport, Backport], picks: tuple[Backport, Backport], dev: User
+) -> None:
+    answer((pair[0], picks[1]), dev)
+    assert asked() == [(1, 2), (2, 3)]  # both of Ada
+    assert in_force() == {(1, 4, "before"), (3, 4, "before")}
+
+
+def test_what_was_answered_before_stays_and_the_rest_is_contested_together(
+    pair: tuple[Backport, Backport], picks: tuple[Backport, Backport], ada: User, rae: User
+) -> None:
+    answer((pair[1], pair[0]), rae, only_first=OnlyFirst.NOTHING)
+    assert len(in_force()) == 4
+    unrelated((pair[0], picks[1]), ada)  # of one pair somebody knows better
+    assert in_force() == {(2, 1, "before"), (2, 3, "before"), (4, 3, "before"), (1, 4, "unrelated")}
+    contest(picks, ada)
+    assert in_force() == {(1, 4, "unrelated")}
+    assert asked() == [(1, 2), (2, 3), (3, 4)]
+    assert Event.objects.filter(kind="question.contest").count() == 3
+    assert wrongs() == []
+    answer(pair, rae)
+    assert in_force() == {
+        (1, 2, "before"),
+        (3, 2, "before"),
+        (3, 4, "before"),
+        (1, 4, "unrelated"),
+    }
+
+
+def test_what_was_said_of_one_pair_at_a_time_is_contested_one_at_a_time(
+    pair: tuple[Backport, Backport], picks: tuple[Backport, Backport], ada: User, rae: User
+) -> None:
+    answer(pair, rae)
+    answer(picks, rae)
+    contest(picks, ada)
+    assert asked() == [(3, 4)]
+
+
 # --- Across windows -----------------------------------------------------------------------------
 
 

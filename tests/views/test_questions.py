@@ -165,6 +165,31 @@ def test_where_no_order_is_safe_three_ways_are_offered(
         assert way in page
 
 
+def test_of_cherry_picks_one_question_is_shown_and_one_answer_holds(
+    asked: Window, as_: As, cast: dict[str, User]
+) -> None:
+    fix = {"change_id": f"I{2:040x}", "message": BUG.format(2)}
+    first, _ = fetched_fix(4, branch="wmf/1.47.0-wmf.31", **fix)
+    second, _ = fetched_fix(5, branch="wmf/1.47.0-wmf.29", **fix)
+    make_backport(asked, cast["rel"], first)
+    theirs = make_backport(asked, cast["ada"], second)
+    rel = as_("rel")
+    text = " ".join(rel.get(f"/windows/{asked.pk}").content.decode().split())
+    assert "Do 1 and 2 belong together?" in text
+    assert '<span class="nowrap">1 with 4</span>. One answer holds for all.' in text
+    assert "Do 1 and 4 belong together?" not in text
+    # Of what somebody else asked for, others may answer: a question of its own.
+    assert "Do 1 and 5 belong together?" in text
+    other = " ".join(rel.get(f"/backports/{theirs.pk}").content.decode().split())
+    assert "Do 1 and 5 belong together?" in other
+    assert "One answer holds" not in other
+
+    assert answered(asked, rel, answer="a-first:nothing").status_code == 302
+
+    said = set(Statement.objects.values_list("low", "high"))
+    assert said == {(1, 2), (1, 4), (1, 5)}  # a reviewer answers for everybody
+
+
 def test_what_booking_would_ask_is_shown_with_both_diffs_while_typing(
     as_: As, cast: dict[str, User], window: Window
 ) -> None:
