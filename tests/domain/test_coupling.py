@@ -413,9 +413,21 @@ def test_what_one_stops_using_and_the_other_gives_up_comes_in_that_order() -> No
     question = asked(
         change(1, gives_up, subject="Remove the dialog"), change(2, stops, owner="owner1")
     )
-    assert kinds(question)["stops-using"] == 2
+    assert kinds(question)["stops-using"] == 3
     assert question is not None
     assert question.evidence[0].text.startswith("2 (E2) stops using `")
+    assert (question.advice, question.first) == ("first", 2)
+
+
+def test_where_something_is_defined_as_well_a_clean_up_tells_no_order() -> None:
+    follows = diff_of("a.js", "-mw.fancy.openDialog( one );", "+mw.fancy.openPlumage( one );")
+    renames = diff_of(
+        "b.js", "-mw.fancy.openDialog = function () {", "+mw.fancy.openPlumage = function () {"
+    )
+    question = asked(change(1, renames), change(2, follows, owner="owner1"))
+    assert question is not None
+    assert {"stops-using", "defines-what-other-uses"} <= kinds(question).keys()
+    assert question.advice == "ask"
 
 
 def test_a_rare_name_that_moves_is_given_up_and_taken_over_together() -> None:

@@ -6,6 +6,7 @@ may be registered only once that is fatal.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -74,6 +75,7 @@ def _votes(here: Sides, rarity: Rarity) -> int:
     defined = sum(name in ones.defined and name in others.used for name in shared)
     votes = min(defined, 2)
     votes += sum(n in others.dropped for n in shared) > sum(n in ones.dropped for n in shared)
+    votes += 4 * (_only_cleans_up(here, shared) and not _only_cleans_up(here.turned(), shared))
     votes += 3 * (_takes_away(here.others) and not _takes_away(here.ones))
     votes += bool(_PREPARES.search(here.one.message))
     votes += bool(_BEGINS.match(here.one.subject))
@@ -84,6 +86,17 @@ def _votes(here: Sides, rarity: Rarity) -> int:
     votes += names_project(here.turned())
     votes += _was_written_before(here)
     return votes
+
+
+def _only_cleans_up(here: Sides, shared: Collection[str]) -> bool:
+    """Return whether one stops using what the other gives up, and neither defines what both name.
+
+    Where something is defined as well, both follow a new name, and this says nothing of an order.
+    """
+    ones, others = here.ones.names, here.others.names
+    if any(name in ones.defined or name in others.defined for name in shared):
+        return False
+    return any(name in ones.dropped and name in others.given_up for name in shared)
 
 
 def _was_written_before(here: Sides) -> int:

@@ -24,7 +24,7 @@ DEFINES_POINTS = 3
 MOVED_POINTS = 3
 SAME_LINES_POINTS = 2
 GIVEN_UP_POINTS, UNIQUE_POINTS = 2, 3
-STOPS_USING_POINTS = 2
+STOPS_USING_POINTS = 3
 SAME_AUTHOR_POINTS, AT_ONCE_POINTS = 1, 4
 ASK_FROM = 5
 ASK_ACROSS_FROM = 8  # of another window, or the train: many more pairs are looked at
@@ -49,7 +49,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
         "one gives up a rare name that the other defines; or a name that only one may have",
         "2 or 3",
     ),
-    "stops-using": ("one stops using a rare name that the other gives up", "2"),
+    "stops-using": ("one stops using a rare name that the other gives up", "3"),
     "moved": ("at least five lines leave the one and come in the other", "3"),
     "same-lines": ("both add, or both remove, the same three lines", "2"),
     "rare-name": ("both name what few changes name", "1 to 3"),
