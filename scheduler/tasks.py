@@ -68,7 +68,8 @@ def send_notifications() -> None:
 
 @shared_task
 def learn_names() -> None:
-    """Count the names of the changes that are new."""
+    """Work out again what another form of the detector stored; count the names of what is new."""
+    coupling.work_out_again()
     coupling.learn_from_what_is_new()
 
 

@@ -174,8 +174,9 @@ class _Fetch:
     async def _mentioned_by(self, change: Change, asked: set[str]) -> list[FetchedChange]:
         """Return what a message names in prose and is merged in master; nothing follows it.
 
-        An earlier landing of another change is known by that (`reference/ordering.md`, A). It is a
-        hint: where anything about it fails, or takes long, there is none.
+        An earlier landing of another change is known by that (`reference/ordering.md`, A), and what
+        rides the train is compared with it. It is a hint: where anything about it fails, or takes
+        long, there is none.
         """
         named = [one for one in change.mentions if len(one) == len(change.key) and one not in asked]
         left = self._until - asyncio.get_running_loop().time() - _GRACE / 4
@@ -183,7 +184,7 @@ class _Fetch:
             async with asyncio.timeout(min(MENTION_SECONDS, left)):
                 found = await self._looked_up(named[:MOST_MENTIONED])
                 return await _all(
-                    self._completed(one.number, change.number)
+                    self._completed(one.number, one.number)
                     for one in found
                     if one.is_merged and one.is_on_main
                 )
@@ -260,6 +261,7 @@ class _Fetch:
                 )
 
     async def _completed(self, number: int, first: int) -> FetchedChange:
+        """Return all of a change; the diff of what is over is read of the first one alone."""
         answer, change = self._answers[number], self._changes[number]
         if change.is_merged:
             included = await self._told(f"changes/{number}/in", INCLUDED_IN)

@@ -198,7 +198,8 @@ class _Statement(_Part):
 class _Sighting(_Part):
     change: Number
     path: Name
-    line: Number
+    line: int = Field(ge=0)
+    sign: Literal["+", "-", ""] = ""
 
 
 class _Evidence(_Part):
@@ -214,6 +215,7 @@ class _Asked(_Part):
     points: Number
     advice: Literal["first", "together", "ask"]
     first: Number | None = None
+    because: list[str] = []
     evidence: list[_Evidence]
 
 
@@ -450,6 +452,7 @@ def _question(given: _Asked) -> Question:
         given.advice,
         given.first,
         evidence_in(one.model_dump() for one in given.evidence),
+        tuple(given.because),
     )
 
 
@@ -556,6 +559,7 @@ def _asked(question: Question) -> dict[str, Any]:
         "points": question.points,
         "advice": question.advice,
         "first": question.first,
+        "because": list(question.because),
         "evidence": evidence_document(question.evidence),
     }
 

@@ -1,9 +1,10 @@
 """A plan for people to read in a terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from scheduler.adapters.cleaning import visible_line
 from scheduler.domain.changes import ChangeSet
+from scheduler.domain.coupling.evidence import Sighting
 from scheduler.domain.planning.plan import Plan, PlanInput
 
 
@@ -50,13 +51,25 @@ def _questions(changes: ChangeSet, plan: Plan) -> Iterator[str]:
         for evidence in question.evidence:
             points = f" ({evidence.points} point{'s' * (evidence.points > 1)})"
             yield f"     {evidence.text}{points if evidence.points else ''}"
+            yield from (f"       {place}" for place in _places(evidence.places))
         if question.advice == "first":
-            yield f"     The evidence speaks for {question.first} first."
+            why = "; ".join(question.because)
+            yield f"     The evidence speaks for {question.first} first{': ' if why else ''}{why}."
         elif question.advice == "together":
             yield (
                 "     Neither order is known to be safe: together in one sync; disable, change, "
                 "enable again; or the train."
             )
+
+
+def _places(places: Iterable[Sighting]) -> Iterator[str]:
+    """Yield where evidence stands first in each change."""
+    first: dict[int, Sighting] = {}
+    for place in places:
+        first.setdefault(place.change, place)
+    for number, place in first.items():
+        line = f":{place.line}" if place.line else ""
+        yield f"{number} {place.sign or ' '} {place.path}{line}"
 
 
 def _elsewhere(changes: ChangeSet, plan: Plan) -> Iterator[str]:

@@ -6,10 +6,12 @@ from typing import Any
 from scheduler.domain.coupling.identifiers import Names, Place
 from scheduler.domain.coupling.traits import Spot, Traits
 
-VERSION = 1  # of what is worked out; what was stored by another one is worked out again
+VERSION = 2  # of what is worked out; what was stored by another one is worked out again
 
-_NAMES = ("defined", "given_up", "used", "dropped")
-_LINES = ("added", "removed")
+# Each with the sign of the lines in which it stands.
+_NAMES = {"defined": "+", "given_up": "-", "changed": "+", "used": "+", "dropped": "-"}
+_LINES = {"added": "+", "removed": "-"}
+_FILES = ("came", "left")
 _WORDS = ("words", "subject")
 
 
@@ -19,6 +21,7 @@ def to_json(traits: Traits) -> dict[str, Any]:
     return {
         **{part: paths.of_names(getattr(traits.names, part)) for part in _NAMES},
         **{part: paths.of_lines(getattr(traits, part)) for part in _LINES},
+        **{part: getattr(traits, part) for part in _FILES},
         **{part: sorted(getattr(traits, part)) for part in _WORDS},
         "is_aside": traits.is_aside,
         "paths": list(paths.places),
@@ -45,15 +48,16 @@ class _Paths:
 def from_json(told: Mapping[str, Any]) -> Traits:
     """Return the traits that were stored."""
     paths: list[str] = told["paths"]
-    added, removed = (_lines(told[part], paths) for part in _LINES)
+    added, removed = (_lines(told[part], paths, sign) for part, sign in _LINES.items())
+    came, left = (dict(told[part]) for part in _FILES)
     words, subject = (frozenset(told[part]) for part in _WORDS)
-    names = Names(**{part: dict(_names(told[part], paths)) for part in _NAMES})
-    return Traits(names, added, removed, words, subject, bool(told["is_aside"]))
+    names = Names(**{part: dict(_names(told[part], paths, sign)) for part, sign in _NAMES.items()})
+    return Traits(names, added, removed, came, left, words, subject, bool(told["is_aside"]))
 
 
-def _lines(rows: Iterable[Any], paths: list[str]) -> dict[int, Spot]:
-    return {digest: Spot(paths[at], line) for digest, at, line in rows}
+def _lines(rows: Iterable[Any], paths: list[str], sign: str) -> dict[int, Spot]:
+    return {digest: Spot(paths[at], line, sign) for digest, at, line in rows}
 
 
-def _names(rows: Iterable[Any], paths: list[str]) -> Iterable[tuple[str, Place]]:
-    return ((name, Place(paths[at], line, written)) for name, at, line, written in rows)
+def _names(rows: Iterable[Any], paths: list[str], sign: str) -> Iterable[tuple[str, Place]]:
+    return ((name, Place(paths[at], line, written, sign)) for name, at, line, written in rows)

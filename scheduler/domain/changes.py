@@ -186,16 +186,12 @@ class Change:
 
     @lazily
     def mentions(self) -> tuple[str, ...]:
-        """The Change-Ids that its message names in prose, folded, perhaps abbreviated."""
-        named = {"I" + digits.lower() for digits in _MENTIONED.findall(self.message)}
-        if named.issubset((self.key, *self.depends_on)):
-            return ()
-        prose = "\n".join(
-            line
-            for line in self.message.split("\n")
-            if not line.lstrip().lower().startswith(("depends-on:", "change-id:", "bug:"))
-        )
-        return tuple(dict.fromkeys("I" + digits.lower() for digits in _MENTIONED.findall(prose)))
+        """The Change-Ids that its message names otherwise, folded, perhaps abbreviated.
+
+        Also in what was meant as a footer and is none, for it does not stand in the last paragraph.
+        """
+        named = dict.fromkeys("I" + digits.lower() for digits in _MENTIONED.findall(self.message))
+        return tuple(key for key in named if key not in {self.key, *self.depends_on})
 
     @property
     def touches_l10n(self) -> bool:

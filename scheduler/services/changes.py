@@ -181,8 +181,12 @@ def _refresh(window: Window, system: ReviewSystem, now: datetime) -> None:
 
 
 def _row(fetched: FetchedChange, stored: Change | None, at: datetime) -> Change:
-    """Return what was fetched as a row; whether it is deployed is known here, not in Gerrit."""
+    """Return what was fetched as a row; whether it is deployed is known here, not in Gerrit.
+
+    Where the diff was not asked for, that of the same patch set stays.
+    """
     change = fetched.change
+    before = stored.diff if stored is not None and stored.sha == fetched.sha else ""
     deployed = change.deployed if stored is None or change.deployed is not None else stored.deployed
     return Change(
         number=change.number,
@@ -202,7 +206,7 @@ def _row(fetched: FetchedChange, stored: Change | None, at: datetime) -> Change:
         deployed=deployed,
         labels=dict(change.labels),
         files=[file_document(file) for file in change.files],
-        diff=change.diff,
+        diff=change.diff or before,
         submitted_together=list(fetched.submitted_together),
         submittable=fetched.submittable,
         patch_set=fetched.patch_set,

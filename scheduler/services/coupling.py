@@ -9,7 +9,7 @@ from django.db.models import F
 
 from scheduler.adapters.stored_traits import VERSION, from_json, to_json
 from scheduler.domain.coupling.evidence import KINDS
-from scheduler.domain.coupling.traits import Traits
+from scheduler.domain.coupling.traits import Traits, traits_of
 from scheduler.domain.statements import StatementKind
 from scheduler.models import Change, ChangeTraits, Question, SeenName, Statement
 
@@ -37,14 +37,30 @@ def keep_traits(rows: Iterable[Change], traits: Mapping[int, Traits]) -> None:
     )
 
 
+def work_out_again() -> int:
+    """Work out again what another form of the detector stored; return of how many changes.
+
+    Any number of clocks may do this at once. What got another patch set meanwhile is left alone.
+    """
+    old = ChangeTraits.objects.exclude(version=VERSION).order_by("pk").defer("content")
+    done = 0
+    for row in old.select_related("change")[:AT_ONCE]:
+        change = row.change
+        traits = traits_of(change.to_domain()) if change.sha == row.sha else Traits()
+        done += ChangeTraits.objects.filter(pk=row.pk, sha=row.sha, version=row.version).update(
+            version=VERSION, content=to_json(traits)
+        )
+    return done
+
+
 def learn_from_what_is_new() -> int:
     """Count the names of changes that were not learned from; return from how many that was.
 
     A change counts once, whatever patch sets it gets. Any number of clocks may do this at once:
     nobody waits for it, so each change is a transaction of its own.
     """
-    new = ChangeTraits.objects.filter(is_learned=False).order_by("pk").values_list("pk", flat=True)
-    return sum(map(_learn, list(new[:AT_ONCE])))
+    new = ChangeTraits.objects.filter(is_learned=False, version=VERSION).order_by("pk")
+    return sum(map(_learn, list(new.values_list("pk", flat=True)[:AT_ONCE])))
 
 
 @transaction.atomic

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from scheduler.domain.coupling.diffs import Line, lines_of
+from scheduler.domain.coupling.evidence import Sighting
 
 AROUND = 2  # lines before and after one that is shown
 MOST_LINES = 24  # of one change
@@ -42,9 +43,7 @@ class Excerpt:
     lines: tuple[Shown, ...]
 
 
-def excerpts_of(
-    diff: str, places: Iterable[tuple[str, int]], names: Iterable[str]
-) -> tuple[Excerpt, ...]:
+def excerpts_of(diff: str, places: Iterable[Sighting], names: Iterable[str]) -> tuple[Excerpt, ...]:
     """Return what to show of a diff.
 
     Args:
@@ -52,12 +51,10 @@ def excerpts_of(
         places: files and lines that the evidence is about.
         names: what is shared; marked wherever it stands in the lines shown.
     """
-    told = set(places)
-    paths = {path for path, _ in told}
+    told = {(place.path, place.line, sign) for place in places for sign in place.sign or "+-"}
+    paths = {path for path, _, _ in told}
     lines = [line for line in lines_of(diff) if line.path in paths]
-    hits = [
-        at for at, line in enumerate(lines) if line.sign != " " and (line.path, line.number) in told
-    ]
+    hits = [at for at, line in enumerate(lines) if (line.path, line.number, line.sign) in told]
     near = sorted({n for at in hits for n in range(at - AROUND, at + AROUND + 1)})
     chosen = [n for n in near if 0 <= n < len(lines)][:MOST_LINES]
     words = sorted({name.strip("$@.#") for name in names} - {""}, key=len, reverse=True)

@@ -248,12 +248,7 @@ class QuestionCard:
         return self._seen_in(self.high.number)
 
     def _seen_in(self, number: int) -> tuple[Excerpt, ...]:
-        places = [
-            (place.path, place.line)
-            for one in self.evidence
-            for place in one.places
-            if place.change == number
-        ]
+        places = [place for one in self.evidence for place in one.places if place.change == number]
         names = [name for one in self.evidence if one.places for name in one.names]
         return excerpts_of(self.diffs.get(number, ""), places, names)
 
@@ -522,7 +517,8 @@ class PlanPage:
     @staticmethod
     def _advice(question: Mapping[str, Any]) -> str:
         if question["advice"] == "first" and question["first"] is not None:
-            return f"The evidence speaks for {question['first']} first."
+            why = "; ".join(question.get("because", ()))
+            return f"The evidence speaks for {question['first']} first{': ' if why else ''}{why}."
         if question["advice"] == "together":
             return "The evidence speaks for deploying them together."
         return "The evidence does not say which comes first."

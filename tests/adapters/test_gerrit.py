@@ -367,6 +367,7 @@ def test_what_a_message_names_comes_along_if_it_is_merged() -> None:
     assert numbers(fetched) == [7, 8]  # not what is open, and nothing that follows from it
     assert fetched[1].change.authored_at == datetime(2015, 10, 14, 20, 13, 5, tzinfo=UTC)
     assert fetched[1].change.author == "ada"
+    assert fetched[1].change.diff  # to be compared with what is booked
 
 
 def test_a_message_s_mentions_are_a_hint_and_never_keep_a_change_from_being_fetched(

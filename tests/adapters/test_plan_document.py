@@ -96,11 +96,11 @@ def whole_document() -> Json:
         ],
         "asked": [
             {"changes": [101, 104], "points": 6, "advice": "first", "first": 101,
-             "evidence": [
+             "because": ["it adds"], "evidence": [
                 {"kind": "elsewhere", "points": 0, "text": "104 is not merged", "names": [],
                  "places": []},
                 {"kind": "moved", "points": 6, "text": "lines move", "names": ["a"],
-                 "places": [{"change": 101, "path": "a.php", "line": 7}]},
+                 "places": [{"change": 101, "path": "a.php", "line": 7, "sign": "+"}]},
              ]},
         ],
         "dismissed": [
@@ -423,9 +423,9 @@ def test_a_damaged_document_is_planned_or_refused_and_nothing_else(data: st.Data
 @pytest.mark.parametrize(
     ("advice", "told"),
     [
-        ("first", "     The evidence speaks for 101 first.\n"),
+        ("first", "     The evidence speaks for 101 first: it adds.\n"),
         ("together", "     Neither order is known to be safe: together in one sync; disable,"),
-        ("ask", "     lines move (6 points)\n\nheld: 101"),
+        ("ask", "     lines move (6 points)\n       101 + a.php:7\n\nheld: 101"),
     ],
 )
 def test_the_text_says_what_speaks_for_a_coupling_and_what_that_advises(

@@ -15,7 +15,13 @@ from scheduler.domain.changes import (
     ChangeStatus,
 )
 from scheduler.domain.coupling.background import Background, names_to_dismiss, projects_of
-from scheduler.domain.coupling.diffs import LONGEST_LINE, MOST_LINES, changed_lines, lines_of
+from scheduler.domain.coupling.diffs import (
+    LONGEST_LINE,
+    MOST_LINES,
+    changed_lines,
+    lines_of,
+    whole_files,
+)
 from scheduler.domain.coupling.elsewhere import has_it, whereabouts
 from scheduler.domain.coupling.evidence import Evidence
 from scheduler.domain.coupling.identifiers import (
@@ -124,6 +130,38 @@ def test_hostile_diffs_are_bounded() -> None:
     assert len(found.used) <= MOST_NAMES
 
 
+@pytest.mark.timeout(30)  # each took minutes before its pattern was bounded, and takes a second
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("a.yaml", " " * 900 + "a" * 80),
+        ("a.php", "function" + " " * 980),
+        ("a.js", "function" + " " * 980),
+        ("a.less", (".a" + "a" * 78 + " ") * 12),
+        ("a.less", ".abcd " * 160),
+        ("a.php", "'" + "a" * 80 + " " * 900 + "="),
+        ("a.sql", "create" + " " * 980),
+        ("a.ts", "type Foo<" * 100),
+        ("a.js", "mw" + ".a" * 480),
+        ("a.php", "$wgA" + "[a" * 480),
+    ],
+)
+def test_no_line_stalls_a_pattern(path: str, line: str) -> None:
+    several = [f"+{line}"] * 10_000
+    assert sum(1 for _ in changed_lines(diff_of(path, *several))) == 10_000
+    names_of(changed_lines(diff_of(path, *several)))
+
+
+def test_names_that_very_many_changes_of_a_window_share_say_nothing() -> None:
+    """One edit in as many repositories is no coupling of each with each."""
+    uses = diff_of("a.js", *(f"+mw.fancy.open{word}( e );" for word in ("Plumage", "Feather")))
+    defines = diff_of("b.js", "+mw.fancy.openPlumage = function () {")
+    few = [change(1, defines), *(change(n, uses) for n in range(2, 6))]
+    assert len(list(questions(few, Background(rarity=COMMON)))) > 3
+    many = [change(n, uses) for n in range(1, 31)]
+    assert list(questions(many, Background(rarity=COMMON))) == []
+
+
 # --- Names ---------------------------------------------------------------------------------------
 
 
@@ -155,6 +193,9 @@ DEFINED: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("$wgFancyThings['x'] = true;", "fancythings"),
         ("	'wmgUseFancy' => [", "usefancy"),
         ("interface FancyHookRunner {", "fancyhookrunner"),
+        ("	case FancyMode = 'fancy';", "fancymode"),
+        ("$wgFancyThings['x'] ??= true;", "fancythings"),
+        ("#[Fancy] function renderFancier() {", "renderfancier"),
     ),
     "resources/ext.fancy/a.js": (
         ("function makeFancy( a ) {", "makefancy"),
@@ -162,6 +203,15 @@ DEFINED: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("mw.fancy.openDialog = function () {", "opendialog"),
         ("	openFancyThing( event ) {", "openfancything"),
         ("	fancyOption: true,", "fancyoption"),
+        ("window.openFancy = init;", "openfancy"),
+        ("export const fancyStore = defineStore( 'x' );", "fancystore"),
+        ("const fancyCallback = event => {", "fancycallback"),
+    ),
+    "resources/a.ts": (
+        ("export interface FancyProps {", "fancyprops"),
+        ("export type FancyKey = 'a' | 'b';", "fancykey"),
+        ("	enum FancyMode {", "fancymode"),
+        ("	openFancy( id: number ): Promise<void> {", "openfancy"),
     ),
     "extension.json": (
         ('	"FancyHandler": {', "fancyhandler"),
@@ -170,12 +220,19 @@ DEFINED: Mapping[str, tuple[tuple[str, str], ...]] = {
     "resources/a.less": (
         ("@fancy-border-width: 1px;", "fancy-border-width"),
         (".mw-fancy-box {", "mw-fancy-box"),
+        (".other; .mw-fancy-box, .x {", "mw-fancy-box"),
+        ("@mixin fancy-border() {", "fancy-border"),
     ),
     "conf/a.yaml": (("fancy_stream: true", "fancy_stream"),),
-    "tools/a.py": (("def make_fancy(one):", "make_fancy"), ("class FancyThing:", "fancything")),
+    "tools/a.py": (
+        ("def make_fancy(one):", "make_fancy"),
+        ("class FancyThing:", "fancything"),
+        ("    'fancy_key': 1,", "fancy_key"),
+    ),
     "sql/a.sql": (
         ("CREATE TABLE /*_*/fancy_table (", "fancy_table"),
         ("ALTER TABLE x ADD COLUMN fancy_column INT", "fancy_column"),
+        ("  fancy_column VARBINARY(255) NOT NULL,", "fancy_column"),
     ),
 }
 
@@ -202,10 +259,22 @@ def test_what_is_named_is_used_and_what_is_not_named_any_more_dropped() -> None:
     assert names.used["openfancy"].line == 10
 
 
+@pytest.mark.parametrize("line", ["$data['fancyKey'] === 'x'", "$data['fancyKey'] => 1", "a == 1"])
+def test_what_only_compares_defines_nothing(line: str) -> None:
+    assert not names_of(changed_lines(diff_of("a.php", f"+\tif ( {line} ) {{"))).defined
+
+
+def test_a_name_with_dots_is_read_whole_where_nothing_quotes_it() -> None:
+    diff = diff_of("conf/a.yaml", "+  - mediawiki.fancy_opened")
+    assert "mediawiki.fancy_opened" in names_of(changed_lines(diff)).used
+
+
 def test_what_is_on_both_sides_is_neither_new_nor_given_up() -> None:
     diff = diff_of("a.php", "-function oldFancy( $a ) {", "+function oldFancy( $a, $b ) {")
     names = names_of(changed_lines(diff))
     assert "oldfancy" not in {*names.defined, *names.given_up, *names.used, *names.dropped}
+    assert names.changed["oldfancy"].sign == "+"
+    assert "oldfancy" in names.anywhere
 
 
 @pytest.mark.parametrize(
@@ -220,6 +289,17 @@ def test_what_is_on_both_sides_is_neither_new_nor_given_up() -> None:
         "Gruntfile.js",
         "selenium/specs/a.js",
         ".eslintrc.json",
+        "wdio.conf.js",
+        "jest.setupAfterEnv.js",
+        "eslint.config.mjs",
+        "Gruntfile.cjs",
+        "tsconfig.build.json",
+        "phpstan.neon",
+        "docker-compose.yml",
+        "dev-scripts/run.php",
+        "tests/api/features/x.js",
+        "includes/FooTest.php",
+        "src/App.spec.vue",
     ],
 )
 def test_files_aside_have_no_names(path: str) -> None:
@@ -228,7 +308,18 @@ def test_files_aside_have_no_names(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["includes/Test.php", "resources/latest/a.js", "extension.json", "src/Builder.php"]
+    "path",
+    [
+        "includes/Test.php",
+        "resources/latest/a.js",
+        "extension.json",
+        "src/Builder.php",
+        "includes/Features/Feature.php",
+        "includes/Build/Page.php",
+        "w/robots.txt",
+        "w/.htaccess",
+        "resources/gadget.config.js",
+    ],
 )
 def test_what_production_runs_is_not_aside(path: str) -> None:
     assert not is_aside(path)
@@ -238,7 +329,11 @@ def test_translations_and_what_programs_make_have_no_names() -> None:
     assert is_made("i18n/de.json")
     assert is_made("resources/lib/vue/vue.js")
     assert not is_made("i18n/en.json")
+    assert is_made("modules/lib/a.js")
+    assert is_made("resources/jquery.fancy.js")
     assert not is_made("includes/libraries/A.php")
+    assert not is_made("lib/includes/Store.php")
+    assert not is_made("includes/libs/rdbms/Store.php")
 
 
 def test_words_come_from_prose_and_not_from_footers() -> None:
@@ -314,6 +409,148 @@ def test_a_name_that_may_be_registered_once_is_given_up_first() -> None:
         assert "`schema.FancySearch`" in told.text
         assert "registered twice" in told.text
         assert {one.change for one in told.places} == {1, 2}
+
+
+def test_two_that_both_register_a_name_that_may_be_registered_once_are_told() -> None:
+    one, other = (change(n, diff_of("extension.json", '+\t"schema.Search": {')) for n in (1, 2))
+    question = next(
+        questions((one, other), Background(rarity=Rarity(9, names={"schema.search": 9}))), None
+    )
+    assert question is None  # this common name alone is not enough, with a task it is
+    one, other = (replace(each, message="x\n\nBug: T7") for each in (one, other))
+    question = next(
+        questions((one, other), Background(rarity=Rarity(9, names={"schema.search": 9}))), None
+    )
+    assert question is not None
+    told = next(piece for piece in question.evidence if piece.kind == "both-define")
+    assert told.text.startswith("both define `schema.Search`; only one may have")
+    assert question.advice == "ask"
+
+
+def test_what_both_define_is_said_of_both() -> None:
+    one, other = (change(n, diff_of("a.php", "+\t'fancyCohort' => 1,")) for n in (1, 2))
+    question = asked(one, other)
+    assert question is not None
+    assert question.evidence[0].text == "both define `fancyCohort`"
+    assert "defines-what-other-uses" not in kinds(question)
+
+
+def test_one_rare_name_that_moves_makes_both_go_together_in_any_language() -> None:
+    for path, line in (
+        ("a.php", "class FancyMapper {"),
+        ("extension.json", '"ext.fancy.panel": {'),
+        ("a.less", ".fancy-mapper-box {"),
+    ):
+        gives_up, takes = (
+            change(n, diff_of(path, f"{sign}{line}")) for n, sign in ((1, "-"), (2, "+"))
+        )
+        one, other = (replace(each, message="x\n\nBug: T7") for each in (gives_up, takes))
+        question = asked(one, other)
+        assert question is not None
+        assert (question.advice, question.first) == ("together", None), path
+
+
+def test_who_starts_to_use_what_the_other_gives_up_gets_no_order() -> None:
+    uses, gives_up = change(1, USES), change(2, DEFINES.replace("\n+mw", "\n-mw"))
+    gives_up = replace(gives_up, diff=diff_of("b.js", "-mw.fancy.openDialog = function () {"))
+    question = asked(uses, gives_up)
+    assert question is not None
+    assert question.evidence[0].text == "1 (E1) starts to use `openDialog`, which 2 (E2) gives up"
+    assert question.advice == "ask"
+    # Not where the one that uses it defines it, too.
+    defines = change(1, diff_of("a.js", "+mw.fancy.openDialog = function () {"))
+    assert "uses-what-is-gone" not in kinds(asked(defines, gives_up))
+
+
+def test_both_ends_of_an_interface_that_change_go_together() -> None:
+    one, other = (
+        change(
+            n,
+            diff_of(
+                path,
+                f"-\tpublic function onFancyOpened( $a ){end}",
+                f"+\tpublic function onFancyOpened( $a, $b ){end}",
+            ),
+        )
+        for n, path, end in ((1, "Hook/FancyOpenedHook.php", ";"), (2, "Handler.php", " {"))
+    )
+    question = asked(one, other)
+    assert question is not None
+    assert kinds(question)["both-change"] == 3
+    assert question.advice == "together"
+
+
+WHOLE = """diff --git a/{path} b/{path}
+{word} file mode 100644
+index {index}
+Binary files {old} and {new} differ
+"""
+
+
+def test_a_file_that_moves_as_it_is_is_asked_about_whatever_is_in_it() -> None:
+    gone = WHOLE.format(
+        path="img/a b.png", word="deleted", index="1234567abc..0000000000", old="a", new="b"
+    )
+    came = WHOLE.format(
+        path="images/c.png", word="new", index="00000000..12345678", old="a", new="b"
+    )
+    one, other = (
+        replace(change(n, ""), diff=diff, message="x\n\nBug: T7")
+        for n, diff in ((1, gone), (2, came))
+    )
+    question = asked(one, other)
+    assert question is not None
+    told = next(piece for piece in question.evidence if piece.kind == "moved")
+    assert told.text == "`img/a b.png` leaves 1 (E1) and comes in 2 (E2) as it is"
+    assert [(at.change, at.path, at.line) for at in told.places] == [
+        (1, "img/a b.png", 0),
+        (2, "images/c.png", 0),
+    ]
+    assert question.advice == "together"
+    other = replace(other, diff=came.replace("12345678", "7654321"))
+    assert "moved" not in kinds(asked(one, other))
+
+
+def test_what_looks_like_a_file_in_a_hunk_is_none() -> None:
+    header = WHOLE.format(path="a", word="new", index="0000000..1234567", old="a", new="b")
+    inside = diff_of("a.md", *(f" {line}" for line in header.strip().split("\n")))
+    assert list(whole_files(inside)) == []
+    assert [file.content for file in whole_files(header)] == ["1234567"]
+    assert list(whole_files(header.replace("1234567", "e69de29"))) == []
+
+
+def test_where_no_files_are_told_the_diff_tells_them() -> None:
+    one = replace(change(1, USES.replace("a.js", "tests/a.js"), says="x"), files=())
+    assert traits_of(one).is_aside
+    assert not traits_of(replace(change(1, USES), files=())).is_aside
+    assert not traits_of(replace(change(1, ""), files=())).is_aside
+
+
+def test_an_advice_says_what_speaks_for_it() -> None:
+    takes_away = diff_of("a.js", "-mw.fancy.closeDialog( one );", "-fancy();", " x")
+    question = asked(
+        replace(change(1, takes_away), message="Use it\n\nBug: T7", subject="Use it"),
+        replace(change(2, DEFINES), message="Add it\n\nBug: T7", subject="Add it"),
+    )
+    assert question is not None
+    assert (question.advice, question.first) == ("first", 2)
+    assert question.because == (
+        "1 takes away more than it adds, and 2 does not",
+        "1 stops using more of what both name",
+        "the subject of 2 begins something",
+        "the subject of 1 follows something",
+    )
+
+
+def test_what_was_meant_as_a_footer_and_is_none_is_a_mention() -> None:
+    named = f"I{2:040x}"
+    astray = f"Use it\n\nDepends-On: {named}\n\nBug: T7\nChange-Id: I{1:040x}"
+    one = replace(change(1, USES), message=astray)
+    assert one.depends_on == ()
+    assert one.mentions == (named,)
+    assert kinds(asked(one, change(2, "")))["mention"] == 5
+    declared = replace(one, message=f"Use it\n\nDepends-On: {named}\nChange-Id: I{1:040x}")
+    assert (declared.depends_on, declared.mentions) == ((named,), ())
 
 
 def test_every_unique_name_says_since_when_and_why() -> None:

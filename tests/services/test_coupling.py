@@ -14,7 +14,7 @@ from scheduler.domain.coupling.traits import traits_of
 from scheduler.models import Backport, Change, ChangeTraits, Question, SeenName, User, Window
 from scheduler.queries import planned_now
 from scheduler.services.changes import store_changes
-from scheduler.services.coupling import learn_from_what_is_new, outcomes
+from scheduler.services.coupling import learn_from_what_is_new, outcomes, work_out_again
 from scheduler.services.plans import replan_window
 from tests.answering import answer, contest, unrelated
 from tests.factories import fetched, make_backport
@@ -48,10 +48,29 @@ def test_what_is_worked_out_is_kept_for_the_patch_set() -> None:
 def test_stored_traits_come_back_as_they_were() -> None:
     traits = traits_of(store(1, DEFINES).to_domain())
     again = from_json(to_json(traits))
-    for part in ("defined", "given_up", "used", "dropped"):
+    for part in ("defined", "given_up", "changed", "used", "dropped"):
         assert getattr(again.names, part) == getattr(traits.names, part)
-    for part in ("added", "removed", "words", "subject", "is_aside"):
+    for part in ("added", "removed", "came", "left", "words", "subject", "is_aside"):
         assert getattr(again, part) == getattr(traits, part)
+
+
+def test_what_another_form_of_the_detector_stored_is_worked_out_again() -> None:
+    change, other = store(1, DEFINES), store(2, USES)
+    ChangeTraits.objects.filter(change=change).update(version=VERSION - 1, content={"odd": 1})
+    assert learn_from_what_is_new() == 1  # of the other one
+    assert work_out_again() == 1
+    kept = traits_kept_of([change, other])
+    assert "openplumage" in kept[1].names.defined
+    assert "openplumage" in kept[2].names.used
+    assert learn_from_what_is_new() == 1
+    assert work_out_again() == 0
+
+
+def test_a_diff_that_was_not_asked_for_stays_as_long_as_its_patch_set() -> None:
+    store(1, DEFINES)
+    assert store(1, "").diff == DEFINES
+    assert "openplumage" in traits_kept_of([Change.objects.get()])[1].names.defined
+    assert store(1, "", patch_set=2).diff == ""
 
 
 def test_a_change_is_learned_from_once() -> None:

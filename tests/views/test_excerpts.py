@@ -7,6 +7,7 @@ from django.template.loader import render_to_string
 from django.test import Client
 
 from scheduler.adapters.cleaning import visible
+from scheduler.domain.coupling.evidence import Sighting
 from scheduler.models import User, Window
 from scheduler.views.excerpts import MOST_LINES, excerpts_of
 from tests.factories import fetched, make_backport
@@ -26,8 +27,19 @@ DIFF = """--- a/a.js
 """
 
 
+def at(path: str, line: int, sign: str = "") -> Sighting:
+    return Sighting(1, path, line, sign)
+
+
+def test_of_a_line_that_is_replaced_the_side_is_told_that_is_meant() -> None:
+    diff = "--- a/a.js\n+++ b/a.js\n@@ -4,1 +4,1 @@\n-old();\n+other();\n"
+    for sign, told in (("-", [True, False]), ("+", [False, True]), ("", [True, True])):
+        (excerpt,) = excerpts_of(diff, [at("a.js", 4, sign)], [])
+        assert [line.is_told for line in excerpt.lines] == told
+
+
 def test_lines_are_shown_with_those_around_and_what_is_shared_marked() -> None:
-    (excerpt,) = excerpts_of(DIFF, [("a.js", 4)], ["openPlumage"])
+    (excerpt,) = excerpts_of(DIFF, [at("a.js", 4)], ["openPlumage"])
     assert excerpt.path == "a.js"
     assert [line.number for line in excerpt.lines] == [2, 3, 4, 5, 6]
     told = excerpt.lines[2]
@@ -37,13 +49,13 @@ def test_lines_are_shown_with_those_around_and_what_is_shared_marked() -> None:
 
 
 def test_what_is_not_in_the_diff_is_not_shown() -> None:
-    assert excerpts_of(DIFF, [("b.js", 4), ("a.js", 99)], ["x"]) == ()
-    assert excerpts_of("", [("a.js", 4)], []) == ()
+    assert excerpts_of(DIFF, [at("b.js", 4), at("a.js", 99)], ["x"]) == ()
+    assert excerpts_of("", [at("a.js", 4)], []) == ()
 
 
 def test_much_is_cut() -> None:
     many = "--- a/a.js\n+++ b/a.js\n@@ -0,0 +1,99 @@\n" + "+line\n" * 99
-    (excerpt,) = excerpts_of(many, [("a.js", n) for n in range(99)], [])
+    (excerpt,) = excerpts_of(many, [at("a.js", n) for n in range(99)], [])
     assert len(excerpt.lines) == MOST_LINES
     assert not any(part.is_marked for line in excerpt.lines for part in line.parts)
 
@@ -53,7 +65,7 @@ def test_hostile_lines_and_names_stay_text(text: str) -> None:
     def shown(words: str) -> Page:
         line = " ".join(visible(words).split())[:80]
         diff = f"--- a/a.js\n+++ b/a.js\n@@ -0,0 +1,2 @@\n+one\n+foldPlumage( {line} );\n"
-        excerpts = excerpts_of(diff, [("a.js", 2)], ["foldPlumage"])
+        excerpts = excerpts_of(diff, [at("a.js", 2)], ["foldPlumage"])
         return read(render_to_string("scheduler/_excerpts.html", {"excerpts": excerpts}))
 
     page = shown(text)

@@ -6,17 +6,19 @@ may be registered only once that is fatal.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
 from scheduler.domain.coupling.evidence import (
     AT_ONCE,
     FEWEST_MOVED,
+    RARE,
     UNCOMMON,
     Sides,
     author_of_both,
     names_project,
+    shared_by,
 )
 from scheduler.domain.coupling.rarity import Rarity
 from scheduler.domain.coupling.traits import Traits
@@ -35,23 +37,34 @@ class Advice:
     Attributes:
         word: `first`, `together` or `ask`.
         first: the change that should go first; None unless the word is `first`.
+        because: what speaks for that, what weighs most first.
     """
 
     word: str
     first: int | None = None
+    because: tuple[str, ...] = ()
 
 
 def advice_on(sides: Sides, rarity: Rarity) -> Advice:
     """Return which of two changes should go first, that they go together, or to ask."""
     for here in sides.both_ways():
         if _gives_up_unique(here):
-            return Advice(FIRST, here.one.number)
+            return Advice(FIRST, here.one.number, (f"it gives up what {here.other.number} takes",))
     if any(_moves(here, rarity) for here in sides.both_ways()):
         return Advice(TOGETHER)
-    ones, others = (_votes(here, rarity) for here in sides.both_ways())
-    if abs(ones - others) < SPEAK_FROM:
+    if any(
+        _counts(n, rarity) for n in sides.ones.names.changed.keys() & sides.others.names.changed
+    ):
+        return Advice(TOGETHER)
+    if any(_meets_nothing(here, rarity) for here in sides.both_ways()):
         return Advice(ASK)
-    return Advice(FIRST, (sides.one if ones > others else sides.other).number)
+    ones, others = (list(_votes(here, rarity)) for here in sides.both_ways())
+    ahead = sum(votes for votes, _ in ones) - sum(votes for votes, _ in others)
+    if abs(ahead) < SPEAK_FROM:
+        return Advice(ASK)
+    speaking, first = (ones, sides.one) if ahead > 0 else (others, sides.other)
+    told = sorted(speaking, key=lambda vote: -vote[0])
+    return Advice(FIRST, first.number, tuple(why for _, why in told))
 
 
 def _gives_up_unique(here: Sides) -> bool:
@@ -64,28 +77,59 @@ def _moves(here: Sides, rarity: Rarity) -> bool:
     """Return whether what one gives up comes in the other."""
     if len(here.ones.removed.keys() & here.others.added.keys()) >= FEWEST_MOVED:
         return True
+    if here.ones.left.keys() & here.others.came.keys():
+        return True
     moved = here.ones.names.given_up.keys() & here.others.names.defined.keys()
-    return sum(rarity.of_name(name) >= UNCOMMON for name in moved) > 1
+    return any(_counts(name, rarity) for name in moved)
 
 
-def _votes(here: Sides, rarity: Rarity) -> int:
-    """Return what speaks for one before the other; weights set as those of the evidence."""
+def _meets_nothing(here: Sides, rarity: Rarity) -> bool:
+    """Return whether one starts to use what the other gives up: neither order ends well."""
+    gone = here.ones.names.used.keys() & here.others.names.given_up.keys()
+    return any(rarity.of_name(n) >= RARE and n not in here.ones.names.defined for n in gone)
+
+
+Vote = tuple[int, str]  # how much it weighs, and why
+
+
+def _votes(here: Sides, rarity: Rarity) -> Iterator[Vote]:
+    """Yield what speaks for one before the other."""
+    yield from _votes_of_diffs(here, rarity)
+    yield from _votes_of_messages(here)
+    if votes := _was_written_before(here):
+        yield votes, f"its author wrote {here.one.number} first"
+
+
+def _votes_of_diffs(here: Sides, rarity: Rarity) -> Iterator[Vote]:
+    one, other = here.one.number, here.other.number
     ones, others = here.ones.names, here.others.names
-    shared = [n for n in ones.anywhere.keys() & others.anywhere.keys() if _counts(n, rarity)]
-    defined = sum(name in ones.defined and name in others.used for name in shared)
-    votes = min(defined, 2)
-    votes += sum(n in others.dropped for n in shared) > sum(n in ones.dropped for n in shared)
-    votes += 4 * (_only_cleans_up(here, shared) and not _only_cleans_up(here.turned(), shared))
-    votes += 3 * (_takes_away(here.others) and not _takes_away(here.ones))
-    votes += bool(_PREPARES.search(here.one.message))
-    votes += bool(_BEGINS.match(here.one.subject))
-    votes += bool(_FOLLOWS.match(here.other.subject))
-    votes += here.other.is_config and not here.one.is_config
-    votes += bool(here.ones.words & others.anywhere.keys())
-    votes += len(here.ones.words) > SAYS_MORE * len(here.others.words)
-    votes += names_project(here.turned())
-    votes += _was_written_before(here)
-    return votes
+    shared = [n for n in shared_by(ones.anywhere, others.anywhere) if _counts(n, rarity)]
+    if defined := sum(name in ones.defined and name in others.used for name in shared):
+        yield min(defined, 2), f"{one} defines what {other} uses"
+    if sum(n in others.dropped for n in shared) > sum(n in ones.dropped for n in shared):
+        yield 2, f"{other} stops using more of what both name"
+    if _only_cleans_up(here, shared) and not _only_cleans_up(here.turned(), shared):
+        yield 5, f"{one} stops using what {other} gives up"
+    if _takes_away(here.others) and not _takes_away(here.ones):
+        yield 3, f"{other} takes away more than it adds, and {one} does not"
+    if here.other.is_config and not here.one.is_config:
+        yield 1, f"{other} is configuration, and {one} is not"
+
+
+def _votes_of_messages(here: Sides) -> Iterator[Vote]:
+    one, other = here.one.number, here.other.number
+    if _PREPARES.search(here.one.message):
+        yield 1, f"the message of {one} says that something waits for it"
+    if _BEGINS.match(here.one.subject):
+        yield 1, f"the subject of {one} begins something"
+    if _FOLLOWS.match(here.other.subject):
+        yield 1, f"the subject of {other} follows something"
+    if here.ones.words & here.others.names.anywhere.keys():
+        yield 1, f"the message of {one} says a name that stands in {other}"
+    if len(here.ones.words) > SAYS_MORE * len(here.others.words):
+        yield 1, f"the message of {one} says more"
+    if names_project(here.turned()):
+        yield 1, f"the message of {other} names the project of {one}"
 
 
 def _only_cleans_up(here: Sides, shared: Collection[str]) -> bool:
@@ -96,7 +140,10 @@ def _only_cleans_up(here: Sides, shared: Collection[str]) -> bool:
     ones, others = here.ones.names, here.others.names
     if any(name in ones.defined or name in others.defined for name in shared):
         return False
-    return any(name in ones.dropped and name in others.given_up for name in shared)
+    return any(
+        name in ones.dropped and name not in ones.given_up and name in others.given_up
+        for name in shared
+    )
 
 
 def _was_written_before(here: Sides) -> int:

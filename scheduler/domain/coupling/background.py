@@ -16,6 +16,8 @@ Projects = tuple[str, str]  # in the order of the alphabet
 TEACHING = frozenset(
     {
         "defines-what-other-uses",
+        "both-define",
+        "uses-what-is-gone",
         "given-up-and-taken-over",
         "stops-using",
         "rare-name",

@@ -10,6 +10,11 @@ MOST_LINES = 60_000  # of one change: what follows is not looked at
 
 _HUNK = re.compile(r"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@")
 
+_FILE = "diff --git "
+_INDEX = re.compile(r"index ([0-9a-f]{7,40})\.\.([0-9a-f]{7,40})\b")
+_DIGITS = 7  # as few as git ever prints
+_NO_FILE, _EMPTY = "0" * _DIGITS, "e69de29"
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -56,6 +61,38 @@ def lines_of(diff: str) -> Iterator[Line]:
         elif text.startswith("+++ "):
             new_path = _path(text[4:])
             old_path, new_path = old_path or new_path, new_path or old_path
+
+
+@dataclass(frozen=True, slots=True)
+class WholeFile:
+    """A file that a change adds or deletes as a whole.
+
+    Attributes:
+        content: the start of the digest by which git knows what is in it.
+        is_added: else it is deleted.
+    """
+
+    path: str
+    content: str
+    is_added: bool
+
+
+def whole_files(diff: str) -> Iterator[WholeFile]:
+    """Yield the files that a diff of git adds or deletes as a whole, but for empty ones."""
+    path, hunk = "", _Hunk()
+    for text in islice(diff.split("\n"), MOST_LINES):
+        if hunk.goes_on:
+            hunk.take(text)
+        elif match := _HUNK.match(text):
+            hunk = _Hunk(*(1 if told is None else int(told) for told in match.groups()))
+        elif text.startswith(_FILE):
+            names = text[len(_FILE) :]  # the same name twice: a/path b/path
+            path = names[2 : len(names) // 2]
+        elif found := _INDEX.match(text):
+            old, new = found[1][:_DIGITS], found[2][:_DIGITS]
+            content = old if new == _NO_FILE else new
+            if _NO_FILE in {old, new} and content != _EMPTY:
+                yield WholeFile(path, content, old == _NO_FILE)
 
 
 @dataclass(slots=True)

@@ -9,13 +9,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from itertools import combinations, product
+from itertools import combinations, islice, product
 
 from scheduler.domain.changes import Change, short_project
 from scheduler.domain.coupling.identifiers import Place
 from scheduler.domain.coupling.rarity import Rarity
 from scheduler.domain.coupling.traits import Spot, Traits, words_of
-from scheduler.domain.coupling.unique import unique_name
+from scheduler.domain.coupling.unique import UniqueNames, unique_name
 
 SAME_BUG_POINTS = 5
 SAME_TOPIC_POINTS = 5  # not in git, so that it could not be measured: as a task
@@ -25,6 +25,9 @@ MOVED_POINTS = 3
 SAME_LINES_POINTS = 2
 GIVEN_UP_POINTS, UNIQUE_POINTS = 2, 3
 STOPS_USING_POINTS = 3
+GONE_POINTS = 3
+BOTH_DEFINE_POINTS = 3
+BOTH_CHANGE_POINTS = 3
 SAME_AUTHOR_POINTS, AT_ONCE_POINTS = 1, 4
 ASK_FROM = 5
 ASK_ACROSS_FROM = 8  # of another window, or the train: many more pairs are looked at
@@ -35,9 +38,11 @@ UNCOMMON_SAID = 6.2  # a name of a diff, in the message of the other change
 RARE_WORD, UNCOMMON_WORD = 7.2, 5.2
 AT_ONCE = timedelta(hours=2)  # between two changes that one person wrote at once
 FEWEST_MOVED, FEWEST_SAME, SEVERAL = 5, 3, 3
-MOST_NAMED = 30  # names that a piece keeps
+MOST_NAMED = 200  # names that a piece keeps
 MOST_PLACED = 5  # of those, or lines: that are shown in the diffs
-MOST_SHARING = 40  # changes of one window that share a name: more, and it says nothing
+MOST_SHARING = 8  # changes of one window with one name, word or line: more, and it says nothing
+MOST_OF_AUTHOR = 40  # changes of one window that one person wrote: the same
+MOST_SHARED = 200  # names of two changes that are looked at, in the order of the one's diff
 
 # What each kind of evidence says, and its points.
 KINDS: Mapping[str, tuple[str, str]] = {
@@ -45,12 +50,15 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "same-topic": ("Gerrit has both under one topic", "5"),
     "mention": ("one message names the other change, also by the start of its Change-Id", "5"),
     "defines-what-other-uses": ("one defines a name that the other starts to use", "3"),
+    "both-define": ("both define a rare name", "3"),
+    "both-change": ("both change what a rare name is", "3"),
+    "uses-what-is-gone": ("one starts to use a rare name that the other gives up", "3"),
     "given-up-and-taken-over": (
         "one gives up a rare name that the other defines; or a name that only one may have",
         "2 or 3",
     ),
     "stops-using": ("one stops using a rare name that the other gives up", "3"),
-    "moved": ("at least five lines leave the one and come in the other", "3"),
+    "moved": ("at least five lines, or a file, leave the one and come in the other", "3"),
     "same-lines": ("both add, or both remove, the same three lines", "2"),
     "rare-name": ("both name what few changes name", "1 to 3"),
     "name-in-message": ("the message of the one says a rare name of the other's diff", "1"),
@@ -71,11 +79,17 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """Where a piece of evidence stands: the change, the file, and the line in it."""
+    """Where a piece of evidence stands.
+
+    Attributes:
+        line: in the new file or, if the change removes it, in the old one; 0 is all of the file.
+        sign: `+`, `-` where the change removes it, "" where that is not known.
+    """
 
     change: int
     path: str
     line: int
+    sign: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +142,45 @@ def evidence_of(sides: Sides, rarity: Rarity) -> Iterator[Evidence]:
 
 
 def _defines(sides: Sides, rarity: Rarity) -> Iterator[Evidence]:
-    """One defines what the other starts to use."""
+    """One defines what the other starts to use; or both define it."""
     for here in sides.both_ways():
         where = here.ones.names.defined, here.others.names.used
-        if names := _rarest(*where, rarity, UNCOMMON):
+        names = _rarest(*where, rarity, UNCOMMON)
+        if only := [name for name in names if name not in here.others.names.defined]:
             deeds = "defines", "starts to use"
-            yield _crossing("defines-what-other-uses", DEFINES_POINTS, deeds, names, here, where)
+            yield _crossing("defines-what-other-uses", DEFINES_POINTS, deeds, only, here, where)
             return
+    where = sides.ones.names.defined, sides.others.names.defined
+    unique = {name: one for name in where[0].keys() & where[1] if (one := unique_name(name))}
+    if names := [*sorted(unique), *_rarest(*where, rarity, UNCOMMON)]:
+        names, once = list(dict.fromkeys(names)), _once(unique[names[0]]) if unique else ""
+        text = f"both define {_told(names, where[0])}{once}"
+        yield _evidence("both-define", BOTH_DEFINE_POINTS, text, names, sides, where)
+
+
+def _once(told: UniqueNames) -> str:
+    return f"; only one may have {told.what}: {told.why}"
+
+
+def _gone(sides: Sides, rarity: Rarity) -> Iterator[Evidence]:
+    """One starts to use what the other gives up: once both are live, that fails."""
+    for here in sides.both_ways():
+        where = here.ones.names.used, here.others.names.given_up
+        names = [
+            name for name in _rarest(*where, rarity, RARE) if name not in here.ones.names.defined
+        ]
+        if names:
+            deeds = "starts to use", "gives up"
+            yield _crossing("uses-what-is-gone", GONE_POINTS, deeds, names, here, where)
+            return
+
+
+def _changed(sides: Sides, rarity: Rarity) -> Iterator[Evidence]:
+    """Both define a name otherwise than before: the two ends of an interface."""
+    where = sides.ones.names.changed, sides.others.names.changed
+    if names := _rarest(*where, rarity, RARE):
+        text = f"both change what {_told(names, where[0])} is"
+        yield _evidence("both-change", BOTH_CHANGE_POINTS, text, names, sides, where)
 
 
 def _given_up(sides: Sides, rarity: Rarity) -> Iterator[Evidence]:
@@ -147,8 +193,7 @@ def _given_up(sides: Sides, rarity: Rarity) -> Iterator[Evidence]:
         if names := [*sorted(unique), *rare]:
             deeds, points, once = ("gives up", "defines"), GIVEN_UP_POINTS, ""
             if unique:
-                told, points = unique[names[0]], UNIQUE_POINTS
-                once = f"; only one may have {told.what}: {told.why}"
+                points, once = UNIQUE_POINTS, _once(unique[names[0]])
             found = _crossing("given-up-and-taken-over", points, deeds, names, here, where)
             yield replace(found, text=found.text + once)
             return
@@ -171,6 +216,16 @@ def _moved(sides: Sides, _rarity: Rarity) -> Iterator[Evidence]:
         if len(lines := left.keys() & came.keys()) >= FEWEST_MOVED:
             text = f"{len(lines)} lines leave {here.one} and come in {here.other}"
             yield Evidence("moved", MOVED_POINTS, text, (), _spots(here, left, came, lines))
+            return
+        if files := sorted(here.ones.left.keys() & here.others.came.keys()):
+            paths = here.ones.left[files[0]], here.others.came[files[0]]
+            more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+            text = f"`{paths[0]}`{more} leaves {here.one} and comes in {here.other} as it is"
+            places = (
+                Sighting(here.one.number, paths[0], 0),
+                Sighting(here.other.number, paths[1], 0),
+            )
+            yield Evidence("moved", MOVED_POINTS, text, (), places)
             return
     for mine, theirs, deed in (
         (sides.ones.added, sides.others.added, "add"),
@@ -202,10 +257,7 @@ def _rare_name(sides: Sides, rarity: Rarity) -> Iterator[Evidence]:
             text = (
                 f"the message of {here.one} says {_told(rare, where)}, which stands in {here.other}"
             )
-            places = tuple(
-                Sighting(here.other.number, where[name].path, where[name].line)
-                for name in rare[:MOST_PLACED]
-            )
+            places = tuple(_sighting(here.other, where[name]) for name in rare[:MOST_PLACED])
             yield Evidence("name-in-message", 1, text, tuple(rare[:MOST_NAMED]), places)
             return
 
@@ -273,6 +325,8 @@ def names_project(here: Sides) -> bool:
 
 _FINDERS: tuple[Callable[[Sides, Rarity], Iterator[Evidence]], ...] = (
     _defines,
+    _gone,
+    _changed,
     _given_up,
     _stops_using,
     _moved,
@@ -283,11 +337,16 @@ _FINDERS: tuple[Callable[[Sides, Rarity], Iterator[Evidence]], ...] = (
 )
 
 
+def shared_by(some: Mapping[str, Place], others: Mapping[str, Place]) -> list[str]:
+    """Return the names that stand in both, as many as are looked at."""
+    return list(islice((name for name in some if name in others), MOST_SHARED))
+
+
 def _rarest(
     some: Mapping[str, Place], others: Mapping[str, Place], rarity: Rarity, least: float
 ) -> list[str]:
     """Return the names that stand in both and are rare enough, the rarest first."""
-    shared = {name: rarity.of_name(name) for name in some.keys() & others.keys()}
+    shared = {name: rarity.of_name(name) for name in shared_by(some, others)}
     rare = [name for name, found in shared.items() if found >= least]
     return sorted(rare, key=lambda name: (-shared[name], name))
 
@@ -323,11 +382,15 @@ def _evidence(  # noqa: PLR0913, PLR0917 - what a piece is made of
 ) -> Evidence:
     told = names[:MOST_NAMED]
     places = tuple(
-        Sighting(change.number, places[name].path, places[name].line)
+        _sighting(change, places[name])
         for change, places in zip((sides.one, sides.other), where, strict=True)
         for name in told[:MOST_PLACED]
     )
     return Evidence(kind, points, text, tuple(where[0][name].written for name in told), places)
+
+
+def _sighting(change: Change, where: Place | Spot) -> Sighting:
+    return Sighting(change.number, where.path, where.line, where.sign)
 
 
 def _spots(
@@ -336,7 +399,7 @@ def _spots(
     """Return where the first of some lines stand on both sides."""
     first = sorted(lines, key=lambda line: (mine[line].path, mine[line].line))[:MOST_PLACED]
     return tuple(
-        Sighting(change.number, spots[line].path, spots[line].line)
+        _sighting(change, spots[line])
         for change, spots in ((sides.one, mine), (sides.other, theirs))
         for line in first
     )

@@ -41,29 +41,34 @@ _LANGUAGES: Mapping[str, Language] = {
     "sql": Language.SQL,
 }
 
-# Nothing in production runs them: tests, documentation, what builds or checks.
+# Nothing in production runs them: tests, documentation, what builds or checks. Folders as they are
+# written by custom, so that `includes/Features/` of the product is none of them.
 _ASIDE = re.compile(
-    r"""(?xi)
+    r"""(?x)
     (?:\A|/)(?:
-        tests?|__tests__|spec|specs|cypress|selenium|features|qunit|phpunit|jest|fixtures?|mocks?
-        |docs?|demos?|storybook|\.storybook|\.phan|\.github|\.vscode|\.ci|jsduck|jsdoc|build
-        |benchmarks?|node_modules
+        tests?|Tests|__tests__|specs?|cypress|selenium|tests?/(?:.*/)?features|qunit|phpunit|jest
+        |fixtures?|mocks?|[Dd]ocs?|documentation|demos?|storybook|\.storybook|\.phan|\.github
+        |\.vscode|\.ci|jsduck|jsdoc|build|dev-scripts|benchmarks?|node_modules
     )/
-    |\.(?:md|txt|rst|test\.[jt]sx?|spec\.[jt]sx?|stories\.[jt]s|feature|lock)\Z
-    |(?:\A|/)(?:
+    |\.(?:md|txt|rst|(?:test|spec|stories)\.(?:[cm]?[jt]sx?|vue)|feature|lock)\Z
+    |(?:\A|/)(?:test_\w+\.py|\w+Test\.php)\Z
+    |(?:\A|/)(?i:
         readme|changelog|history|release-?notes|authors|credits|copying|license|code_of_conduct
-        |codeowners|composer\.json|package\.json|package-lock\.json|gruntfile\.js|gulpfile\.js
-        |webpack\.config(?:\.[a-z]+)?\.js|babel\.config\.js|karma\.conf\.js|jest\.config\.js
-        |jest\.setup\.js|jsdoc\.json|gemfile|rakefile|tox\.ini|sonar-project\.properties
-        |bundlesize\.config\.json|tsconfig\.json|vite\.config\.[jt]s|phpunit\.xml(?:\.dist)?
-        |svgo\.config\.js|dockerfile|makefile
-        |\.[a-z][a-z0-9_.-]*
+        |codeowners|composer\.json|package\.json|package-lock\.json|gemfile|rakefile|tox\.ini
+        |(?:gruntfile|gulpfile|(?:babel|cypress|eslint|jest|karma|nyc|playwright|postcss|prettier|rollup
+        |stylelint|svgo|vite|vitest|vue|wdio|webpack)\.conf(?:ig)?|jest\.setup\w*)(?:\.\w+)?\.[cm]?[jt]s
+        |jsdoc\.json|nyc\.config\.json|bundlesize\.config\.json
+        |tsconfig(?:\.\w+)?\.json|sonar-project\.properties|pyproject\.toml
+        |(?:phpunit|phpcs)\.xml(?:\.dist)?|phpstan(?:-\w+)?\.neon|dockerfile|docker-compose\.ya?ml
+        |makefile|\.(?!htaccess)[a-z][a-z0-9_.-]*
     )\Z
     """
 )
+_SERVED = re.compile(r"(?:\A|/)robots\.txt\Z")
 # Made by programs, or brought along from elsewhere: what stands in them is nobody's name.
 _MADE = re.compile(
-    r"(?:\A|/)(?:vendor|dist|lib|libs|resources/lib|node_modules)/|\.min\.(?:js|css)\Z"
+    r"(?:\A|/)(?:vendor|dist|resources/lib|modules/libs?|node_modules)/|(?:\A|/)jquery\.[\w.]+\.js\Z"
+    r"|\.min\.(?:js|css)\Z"
     r"|\.(?:svg|png|gif|map|dblist)\Z|(?:\A|/)i18n/(?:.*/)?(?!en\.json\Z|qqq\.json\Z)[^/]*\.json\Z",
     re.IGNORECASE,
 )
@@ -71,7 +76,7 @@ _MADE = re.compile(
 
 def is_aside(path: str) -> bool:
     """Return whether a file never runs in production: tests, documentation, build."""
-    return _ASIDE.search(path) is not None
+    return _ASIDE.search(path) is not None and not _SERVED.search(path)
 
 
 def is_made(path: str) -> bool:
@@ -94,8 +99,11 @@ def language_of(path: str) -> Language:
 
 _QUOTED = re.compile(r"""(["'])([A-Za-z@$_][\w@$.:\\/|-]{2,79})\1""")
 _BARE = re.compile(r"\$?[A-Za-z_]\w{2,79}")
+_DOTTED = re.compile(r"[A-Za-z_][\w-]*(?:\.[\w-]{1,79}){1,7}")
 _STYLED = re.compile(r"[.#@]?[A-Za-z_][\w-]{3,79}")
-_COMMENT = re.compile(r"\s*(?://|/?\*|#(?![A-Za-z_-])|<!--)")
+_SELECTED = re.compile(r"[.#][A-Za-z_][\w-]{3,80}")
+_BLANKS = re.compile(r"\s{2,}")
+_COMMENT = re.compile(r"\s*(?://|/?\*|#(?![A-Za-z_\[-])|<!--)")
 
 _DEFINES: Mapping[Language, tuple[re.Pattern[str], ...]] = {
     Language.PHP: (
@@ -104,9 +112,10 @@ _DEFINES: Mapping[Language, tuple[re.Pattern[str], ...]] = {
             r"^\s*(?:abstract\s+|final\s+|readonly\s+)*(?:class|interface|trait|enum)\s+(\w{3,80})"
         ),
         re.compile(r"\bconst\s+(?:\w+\s+)?(\w{3,80})\s*="),
-        re.compile(r"^\s*\$(wg\w{2,80})(?:\[[^\]]*\])*\s*\+?="),
+        re.compile(r"^\s*case\s+(\w{3,80})\s*(?:=|;)"),
+        re.compile(r"^\s*\$(wg\w{2,80})(?:\[[^\]]*\])*\s*(?:\?\?|\.|\+)?=(?![=>])"),
         re.compile(r"""^\s*["']([\w.:-]{3,80})["']\s*=>"""),
-        re.compile(r"""\[\s*["']([\w.:-]{3,80})["']\s*\]\s*="""),
+        re.compile(r"""\[\s*["']([\w.:-]{3,80})["']\s*\]\s*(?:\?\?|\.|\+)?=(?![=>])"""),
         re.compile(r"""\bdefine\(\s*["'](\w{3,80})["']"""),
         re.compile(
             r"^\s*(?:public|protected|private)\s+(?:static\s+)?(?:readonly\s+)?(?:\??[\w\\|]+\s+)?\$(\w{3,80})"
@@ -114,21 +123,28 @@ _DEFINES: Mapping[Language, tuple[re.Pattern[str], ...]] = {
     ),
     Language.SCRIPT: (
         re.compile(r"\bfunction\s*\*?\s+(\w{3,80})\s*\("),
-        re.compile(r"\bclass\s+(\w{3,80})"),
+        re.compile(r"\b(?:class|interface|enum)\s+(\w{3,80})"),
+        re.compile(r"^\s*(?:export\s+)?(?:declare\s+)?type\s+(\w{3,80})(?:<[^>]*>)?\s*="),
         re.compile(r"""^\s*["']?([\w.-]{3,80})["']?\s*:(?!:)"""),
         re.compile(r"""\.(?:prototype|static)\.(\w{3,80})\s*="""),
         re.compile(
-            r"^\s*(?:mw|ve|OO|ext|this|exports|module\.exports)(?:\.\w+)*\.(\w{3,80})\s*=(?!=)"
+            r"^\s*(?:mw|ve|OO|ext|this|window|\$\.fn|exports|module\.exports)(?:\.\w+)*"
+            r"\.(\w{3,80})\s*=(?!=)"
         ),
-        re.compile(r"^\s*(?:static\s+|async\s+|get\s+|set\s+)*(\w{3,80})\s*\([^)]*\)\s*\{"),
         re.compile(
-            r"^\s*(?:export\s+)?(?:const|let|var)\s+(\w{4,80})\s*=\s*(?:\(|function|async|require)"
+            r"^\s*(?:static\s+|async\s+|get\s+|set\s+|public\s+|private\s+|protected\s+)*"
+            r"(\w{3,80})\s*\([^)]*\)\s*(?::[^{;]+)?\{"
         ),
+        re.compile(
+            r"^\s*(?:export\s+)?(?:const|let|var)\s+(\w{4,80})\s*=\s*"
+            r"(?:\(|function|async|require|\w+\s*=>)"
+        ),
+        re.compile(r"^\s*export\s+(?:const|let|var)\s+(\w{4,80})\b"),
     ),
     Language.JSON: (re.compile(r"""["']([\w.:@$\\/ -]{3,80})["']\s*:"""),),
     Language.STYLE: (
-        re.compile(r"(@[\w-]{3,80})\s*:"),
-        re.compile(r"([.#][A-Za-z_][\w-]{3,80})(?=[^;{}()]*[{,]\s*$)"),
+        re.compile(r"([@$][\w-]{3,80})\s*:"),
+        re.compile(r"@mixin\s+([\w-]{3,80})"),
         re.compile(r"(--[\w-]{3,80})\s*:"),
         re.compile(r"^\s*(\.[\w-]{3,80})\s*\("),
     ),
@@ -137,6 +153,7 @@ _DEFINES: Mapping[Language, tuple[re.Pattern[str], ...]] = {
         re.compile(r"\bdef\s+(\w{3,80})"),
         re.compile(r"\bclass\s+(\w{3,80})"),
         re.compile(r"^([A-Z_]{3,80})\s*="),
+        re.compile(r"""^\s*["']([\w.:-]{3,80})["']\s*:"""),
     ),
     Language.SQL: (
         re.compile(
@@ -144,6 +161,11 @@ _DEFINES: Mapping[Language, tuple[re.Pattern[str], ...]] = {
             r"(?:/\*_\*/|[`\"\[])*(\w{3,80})"
         ),
         re.compile(r"(?i)\badd\s+(?:column\s+)?[`\"\[]*(\w{3,80})"),
+        re.compile(
+            r"(?i)^\s*[`\"\[]?(\w{3,80})[`\"\]]?\s+(?:(?:big|small|tiny|medium)?int|integer|(?:var)?char"
+            r"|(?:var)?binary|(?:medium|long|tiny)?(?:text|blob)|timestamp|timestamptz|datetime|float"
+            r"|double|real|enum|json)\b"
+        ),
     ),
     Language.OTHER: (),
 }
@@ -174,11 +196,18 @@ def folded(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a name stands first in a change: the file, the line in it, and how it is written."""
+    """Where a name stands first in a change.
+
+    Attributes:
+        line: in the new file or, if the change removes it, in the old one.
+        written: the name as it is written there.
+        sign: `+`, or `-` where the line is removed.
+    """
 
     path: str
     line: int
     written: str
+    sign: str = "+"
 
 
 Places = dict[str, Place]
@@ -190,18 +219,20 @@ class Names:
 
     Attributes:
         defined: those that it defines and did not before; given_up: the reverse.
+        changed: those that it defines otherwise than before, where the new definition stands.
         used: those that it names and did not before; dropped: the reverse.
     """
 
     defined: Mapping[str, Place] = field(default_factory=dict)
     given_up: Mapping[str, Place] = field(default_factory=dict)
+    changed: Mapping[str, Place] = field(default_factory=dict)
     used: Mapping[str, Place] = field(default_factory=dict)
     dropped: Mapping[str, Place] = field(default_factory=dict)
 
     @lazily
     def anywhere(self) -> Mapping[str, Place]:
         """Every name that it brings or takes away, with the place that says most."""
-        return {**self.dropped, **self.used, **self.given_up, **self.defined}
+        return {**self.changed, **self.dropped, **self.used, **self.given_up, **self.defined}
 
 
 def names_of(lines: Iterable[Line]) -> Names:
@@ -213,14 +244,16 @@ def names_of(lines: Iterable[Line]) -> Names:
             continue
         language = language_of(line.path)
         side = 0 if line.is_added else 1
-        for name in _defined_in(line.text, language):
+        text = _BLANKS.sub(" ", line.text)
+        for name in _defined_in(text, language):
             _note(defined[side], name, line)
         if len(used[side]) < MOST_NAMES:
-            for name in _named_in(line.text, language):
+            for name in _named_in(text, language):
                 _note(used[side], name, line)
     return Names(
         defined=_without(defined[0], defined[1]),
         given_up=_without(defined[1], defined[0]),
+        changed={name: place for name, place in defined[0].items() if name in defined[1]},
         used=_without(used[0], used[1]),
         dropped=_without(used[1], used[0]),
     )
@@ -230,7 +263,7 @@ def _note(found: Places, name: str, line: Line) -> None:
     key = folded(name)
     is_name = SHORTEST <= len(key) <= LONGEST and not key.isdigit()
     if is_name and key not in found and len(found) < MOST_NAMES:
-        found[key] = Place(line.path, line.number, name)
+        found[key] = Place(line.path, line.number, name, line.sign)
 
 
 def _without(some: Places, others: Places) -> Places:
@@ -238,12 +271,27 @@ def _without(some: Places, others: Places) -> Places:
 
 
 def _defined_in(text: str, language: Language) -> Iterator[str]:
+    """Yield the names that a line defines; its blanks are single ones, so that nothing stalls."""
     if _COMMENT.match(text):
         return
+    if language is Language.STYLE:
+        yield from _selected_in(text)
     for pattern in _DEFINES[language]:
         yield from pattern.findall(text)
     if language is Language.PHP:
         yield from (_SCHEMA + name for name in _REGISTERS.findall(text))
+
+
+def _selected_in(text: str) -> list[str]:
+    """Return the classes and ids of a line of style sheet that begins a rule, or goes on with it.
+
+    By hand: a pattern that looks ahead to the end of the line takes its square.
+    """
+    line = text.rstrip()
+    if not line.endswith(("{", ",")):
+        return []
+    selector = line[:-1]
+    return _SELECTED.findall(selector, max(map(selector.rfind, ";{}()")) + 1)
 
 
 def _named_in(text: str, language: Language) -> Iterator[str]:
@@ -257,3 +305,5 @@ def _named_in(text: str, language: Language) -> Iterator[str]:
         yield from _STYLED.findall(text)
     elif language is not Language.JSON:
         yield from _BARE.findall(text)
+    if language is Language.YAML:
+        yield from _DOTTED.findall(text)

@@ -10,6 +10,7 @@ from scheduler.domain.coupling.background import NOTHING_BESIDES, Background
 from scheduler.domain.coupling.evidence import (
     ASK_ACROSS_FROM,
     ASK_FROM,
+    MOST_OF_AUTHOR,
     MOST_SHARING,
     UNCOMMON,
     UNCOMMON_WORD,
@@ -36,6 +37,7 @@ class Question:
         advice: `first`, `together` or `ask`.
         first: the change advised to go first; None unless the advice is `first`.
         evidence: what speaks for it.
+        because: what speaks for that one to go first, what weighs most first.
     """
 
     changes: Pair
@@ -43,6 +45,7 @@ class Question:
     advice: str
     first: int | None
     evidence: tuple[Evidence, ...]
+    because: tuple[str, ...] = ()
 
     def beside(self, found: "Question") -> "Question":
         """Return the same pair with what else was found of it, and its advice."""
@@ -130,9 +133,10 @@ def _asked(
     for pair, one_more in said:
         found.setdefault(pair, []).append(one_more)
     sharing = _having(known, background.rarity, by_words=by_messages)
+    alike = [pairs_of(numbers) for numbers in sharing if 1 < len(numbers) <= MOST_SHARING]
     if by_messages:
-        sharing += _written_by_one(by_number.values())
-    alike = (pairs_of(numbers) for numbers in sharing if 1 < len(numbers) <= MOST_SHARING)
+        having = _written_by_one(by_number.values())
+        alike += [pairs_of(numbers) for numbers in having if 1 < len(numbers) <= MOST_OF_AUTHOR]
     for pair in sorted({*found, *chain.from_iterable(alike)}):
         one, other = by_number[pair[0]], by_number[pair[1]]
         if one.project == other.project or one.key == other.key:
@@ -145,7 +149,7 @@ def _asked(
         points = sum(piece.points for piece in evidence)
         if points >= least:
             advice = advice_on(sides, rarity)
-            yield Question(pair, points, advice.word, advice.first, evidence)
+            yield Question(pair, points, advice.word, advice.first, evidence, advice.because)
 
 
 _UNKNOWN = Traits()
