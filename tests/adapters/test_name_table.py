@@ -60,7 +60,13 @@ def test_names_are_counted_once_a_change_and_not_for_bots(repository: Path, tmp_
     assert learned.words["plumage"] == 2
 
 
-def test_what_is_no_repository_teaches_nothing(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="Nothing was read"):
-        call_command("learn_names", str(tmp_path), "--out", str(tmp_path / "names.txt"))
-    assert not (tmp_path / "names.txt").exists()
+def test_what_is_no_repository_teaches_nothing(repository: Path, tmp_path: Path) -> None:
+    out, elsewhere = tmp_path / "names.txt", tmp_path / "nowhere"
+    for given in ((str(elsewhere),), (str(repository), str(elsewhere))):
+        with pytest.raises(
+            CommandError, match=r"cannot read all of .*nowhere. Nothing was written"
+        ):
+            call_command("learn_names", *given, "--out", str(out))
+        assert not out.exists()
+    with pytest.raises(CommandError, match="There is no folder"):
+        call_command("learn_names", str(repository), "--out", str(elsewhere / "names.txt"))

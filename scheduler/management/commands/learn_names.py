@@ -43,6 +43,8 @@ class Command(BaseCommand):
         **_options: object,
     ) -> None:
         """Read each repository once, and write the table."""
+        if not out.parent.is_dir():
+            raise CommandError(f"There is no folder {out.parent}.")
         names: Counter[str] = Counter()
         words: Counter[str] = Counter()
         changes = 0
@@ -52,8 +54,8 @@ class Command(BaseCommand):
                     names.update(names_of(changed_lines(commit.diff)).anywhere.keys())
                     words.update(words_of(commit.message))
                     changes += 1
-            except NoRepository as trouble:
-                self.stderr.write(str(trouble))
+            except NoRepository as trouble:  # a table of the rest would say what it does not know
+                raise CommandError(f"{trouble} Nothing was written.") from trouble
             self.stdout.write(f"{repository}: {changes} changes, {len(names)} names")
         if not changes:
             raise CommandError("Nothing was read.")
