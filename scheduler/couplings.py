@@ -22,6 +22,7 @@ from scheduler.domain.coupling.rarity import Rarity
 from scheduler.domain.coupling.traits import Traits, traits_of
 from scheduler.domain.lifecycle import OPEN, Status
 from scheduler.domain.production import Production
+from scheduler.domain.statements import StatementKind
 from scheduler.models import (
     Backport,
     Change,
@@ -41,6 +42,8 @@ MOST_READ = 500  # patch sets
 
 # What was read of a patch set, by key and commit: that never changes, and reading takes long.
 READ: dict[tuple[int, str], Traits] = {}
+
+CONTESTED = "contested"  # evidence that somebody contests an answer
 
 _OPEN_VALUES = frozenset(status.value for status in OPEN)
 
@@ -169,7 +172,8 @@ def contested_about(changes: Iterable[Known]) -> tuple[Question, ...]:
             Q(low__in=numbers) | Q(high__in=numbers), contested_at__isnull=False
         )
         .exclude(Exists(of_pair.filter(pk__gt=OuterRef("pk"))))
-        .select_related("by", "contested_by")
+        .select_related("by", "contested_by", "first", "then")
+        .defer("first__diff", "then__diff")
         .order_by("low", "high")
     )
     return tuple(
@@ -180,8 +184,16 @@ def contested_about(changes: Iterable[Known]) -> tuple[Question, ...]:
 
 
 def _contested(row: Statement) -> Evidence:
-    text = f"{row.contested_by} contests what {row.by} said: {row.contest_reason}"
-    return Evidence("contested", ASK_FROM, text, ())
+    said = f"{row.first.number} {_BELONG[row.kind]} {row.then.number}"
+    text = f"{row.contested_by} contests what {row.by} said ({said}): {row.contest_reason}"
+    return Evidence(CONTESTED, ASK_FROM, text, ())
+
+
+_BELONG = {
+    StatementKind.BEFORE.value: "before",
+    StatementKind.TOGETHER.value: "together with",
+    StatementKind.UNRELATED.value: "unrelated to",
+}
 
 
 def _declares(change: Known, family: Iterable[Known]) -> bool:

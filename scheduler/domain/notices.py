@@ -120,7 +120,8 @@ CIRCLES: Mapping[str, tuple[Circle, ...]] = {
         (),  # one's own doing
     ),
     **dict.fromkeys(
-        ("question.answer", "question.contest"), (Circle.PAIR_REQUESTERS, Circle.PAIR_WATCHERS)
+        ("question.ask", "question.answer", "question.contest"),
+        (Circle.PAIR_REQUESTERS, Circle.PAIR_WATCHERS),
     ),
     "backport.move-on": _LEAVES_QUEUE,
     "backport.miss": (Circle.REQUESTER, Circle.LOST_APPROVER, Circle.WATCHERS),

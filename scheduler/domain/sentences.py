@@ -403,6 +403,10 @@ _WORDED: Mapping[str, Callable[[Payload], str]] = {
     "window.call": lambda payload: (
         f"calls those who test: this window begins at {_moment(_text(payload, 'starts'))}"
     ),
+    "question.ask": lambda payload: (
+        f"asks whether {_text(payload, 'first')} and {_text(payload, 'then')} belong together: "
+        "until somebody answers, they are held"
+    ),
     "question.answer": _answer,
     "question.contest": lambda payload: (
         f"contested what {_text(payload, 'of')} said of {_text(payload, 'first')} and "

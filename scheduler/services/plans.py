@@ -8,6 +8,8 @@ from django.db import transaction
 from django.db.models import F
 
 from scheduler.adapters.plan_document import document_of, evidence_document, render, time_text
+from scheduler.couplings import CONTESTED
+from scheduler.domain.coupling.questions import Question as Asked
 from scheduler.domain.lifecycle import Action, Status
 from scheduler.domain.planning.plan import Plan as Planned
 from scheduler.domain.planning.plan import PlanInput
@@ -221,6 +223,7 @@ def _update_questions(window: Window, planned: Planned, at: datetime) -> None:
         if booked.issuperset({low, high}):  # both are here now, so that nobody is asked elsewhere
             elsewhere = Question.objects.filter(low=low, high=high, closed_at__isnull=True)
             elsewhere.update(closed_at=at)
+        is_told = _is_told_of(low, high, question)
         Question.objects.create(
             window=window,
             low=low,
@@ -231,6 +234,14 @@ def _update_questions(window: Window, planned: Planned, at: datetime) -> None:
             evidence=evidence_document(question.evidence),
             asked_at=at,
         )
+        if window.as_of is None and not is_told:  # a replay asks nobody
+            record(
+                kind="question.ask",
+                actor=None,
+                window=window,
+                payload={"first": low, "then": high},
+                at=at,
+            )
 
 
 class _Made:
@@ -293,3 +304,10 @@ def _starting_at(start: datetime, queue: Sequence[Mapping[str, Any]]) -> list[Ma
         {**step, "starts": time_text(start + (at - starts[0]))}
         for step, at in zip(queue, starts, strict=True)
     ]
+
+
+def _is_told_of(low: int, high: int, question: Asked) -> bool:
+    """Return whether people hear of a question: it is open in another window, or was contested."""
+    is_contested = any(piece.kind == CONTESTED for piece in question.evidence)
+    is_open = Question.objects.filter(low=low, high=high, closed_at__isnull=True)
+    return is_contested or is_open.exists()

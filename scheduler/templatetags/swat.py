@@ -263,6 +263,27 @@ def sent(context: Context, pk: int, *names: str) -> QueryDict:
 
 
 @register.filter
+def is_about(typed: QueryDict, question: object) -> bool:
+    """Return whether a refused answer was about the two changes of a question."""
+    pair = tuple(map(str, getattr(question, "pair", ())))
+    return pair == (typed.get("low"), typed.get("high"))
+
+
+@register.filter
+def coded(text: str) -> SafeString:
+    """Show what stands between backticks as code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return format_html("{}", text)
+    shown = ((part, at % 2 == 1) for at, part in enumerate(parts))
+    return format_html_join(
+        "",
+        "{}",
+        ((format_html("<code>{}</code>", part) if is_code else part,) for part, is_code in shown),
+    )
+
+
+@register.filter
 def values_of(typed: QueryDict, name: str) -> list[str]:
     """Return every value of a field of a form that was refused, such as the boxes ticked."""
     return typed.getlist(name)

@@ -202,6 +202,11 @@ def picture_of(
             is_self=number in own,
             asked=number in asked,
         )
+    reach = [box.x + WIDTH for box in boxes.values()]
+    for link in links:
+        first, then = boxes[link.first], boxes[link.then]
+        if first.x == then.x:
+            reach.append(first.x + WIDTH + _bow(first, then))
     return Picture(
         boxes=tuple(boxes.values()),
         arrows=tuple(
@@ -209,7 +214,7 @@ def picture_of(
             for link in links
         ),
         links=links,
-        width=max(box.x for box in boxes.values()) + WIDTH + MARGIN,
+        width=MARGIN + max(reach),
         height=max(box.y for box in boxes.values()) + HEIGHT + MARGIN,
     )
 
@@ -218,12 +223,16 @@ def _short(label: str, room: int = 24) -> str:
     return label if len(label) <= room else label[: room - 1] + "…"
 
 
+def _bow(first: Box, then: Box) -> int:
+    """Return how far the bow between two boxes of one column reaches to their right."""
+    return 26 + 16 * (abs(first.y - then.y) // (HEIGHT + GAP_Y))
+
+
 def _path(first: Box, then: Box) -> str:
-    if first.x == then.x:
-        middle = first.x + WIDTH // 2
-        if first.y < then.y:
-            return f"M{middle} {first.y + HEIGHT} V{then.y - 2}"
-        return f"M{middle} {first.y} V{then.y + HEIGHT + 2}"
+    if first.x == then.x:  # around whatever stands between them, each as far out as it is long
+        right, top, bottom = first.x + WIDTH, first.y + HEIGHT // 2, then.y + HEIGHT // 2
+        out = right + _bow(first, then)
+        return f"M{right} {top} C{out} {top} {out} {bottom} {right + 2} {bottom}"
     start, end = first.x + WIDTH, then.x - 2
     bend = (start + end) // 2
     return (

@@ -14,7 +14,7 @@ from scheduler.domain.planning.fitting import NOT_IN_QUEUE
 from scheduler.domain.planning.ways import Way
 from scheduler.domain.policy.findings import Place
 from scheduler.domain.policy.rules import RULES_BY_ID
-from scheduler.models import Backport, Change
+from scheduler.models import Backport, Change, Question, Statement
 from scheduler.views.excerpts import Excerpt, excerpts_of
 
 BY_TRAIN = "train-arrives-first"  # the rule that says when the train brings a change
@@ -23,7 +23,7 @@ PLACES = (Place.HELD, Place.BLOCKED, Place.TRAIN, Place.DEDICATED, Place.OVERFLO
 """The places outside the queue, in the order in which somebody can do something about them."""
 
 EMPTY_PLACES = {
-    "held": "Nothing is held: nothing waits for an answer or an approval.",
+    "held": "Nothing is held.",
     "blocked": "Nothing is blocked.",
     "train": "Nothing was sent to the train.",
     "dedicated": "Nothing needs a window of its own.",
@@ -122,12 +122,18 @@ class Entry:
     placement: Placement | None = None
     mine: bool = False
     ways: tuple[Way, ...] = ()
-    booked_elsewhere: int | None = None
+    booked_elsewhere: Backport | None = None
 
     @property
     def page(self) -> int | None:
         """The key of its backport, in this window or another one; None where nobody booked it."""
-        return self.backport.pk if self.backport else self.booked_elsewhere
+        booked = self.backport or self.booked_elsewhere
+        return booked.pk if booked else None
+
+    @property
+    def project(self) -> str:
+        """Its project, as people call it; "" where nothing is known about it."""
+        return domain.short_project(self.change.project) if self.change else ""
 
     @property
     def family(self) -> tuple[str, str]:
@@ -179,6 +185,7 @@ class AnswerCard:
 
     text: str
     question: "QuestionCard"
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -195,6 +202,7 @@ class QuestionCard:
     is_neither: bool = False
     can_be_contested: bool = False
     also: tuple[tuple[int, int], ...] = ()
+    because: str = ""
 
     @property
     def pair(self) -> tuple[int, int]:
@@ -227,6 +235,11 @@ class QuestionCard:
         return all(one.kind != WHERE for one in self.evidence)
 
     @property
+    def is_booked_twice(self) -> bool:
+        """Whether somebody asked for both, here or in another window."""
+        return all(end.backport or end.booked_elsewhere for end in (self.low, self.high))
+
+    @property
     def booked(self) -> int:
         """The one that is booked in this window, where the other one is not."""
         return self.low.number if self.low.backport else self.high.number
@@ -253,15 +266,15 @@ class QuestionCard:
         return excerpts_of(self.diffs.get(number, ""), places, names)
 
     @property
-    def orders(self) -> tuple[tuple[str, int], ...]:
+    def orders(self) -> tuple[tuple[str, Entry], ...]:
         """The two orders: the answer in a word, and which change is first."""
-        return ("a-first", self.low.number), ("b-first", self.high.number)
+        return ("a-first", self.low), ("b-first", self.high)
 
     @property
     def requesters(self) -> tuple[str, ...]:
         """Who asked for the two, each once."""
-        backports = [end.backport for end in (self.low, self.high) if end.backport]
-        return tuple(dict.fromkeys(one.requester.username for one in backports))
+        booked = [end.backport or end.booked_elsewhere for end in (self.low, self.high)]
+        return tuple(dict.fromkeys(one.requester.username for one in booked if one))
 
 
 @dataclass(frozen=True)
@@ -279,7 +292,9 @@ class PlanPage:
         schedule: the versions to come that it was made from, as plan documents tell them.
         ways: the cheapest way of what does not go, by change number.
         diffs: those of the changes that somebody is asked about, by number.
-        elsewhere: keys of the backports of other windows, by change number.
+        elsewhere: the backports of other windows, by change number.
+        answers_kept: what was said of two changes and counts, by their numbers.
+        asked_last: what was asked about them, by their numbers.
     """
 
     result: Mapping[str, Any]
@@ -292,7 +307,9 @@ class PlanPage:
     schedule: Sequence[Mapping[str, Any]] = ()
     ways: Mapping[int, tuple[Way, ...]] = field(default_factory=dict)
     diffs: Mapping[int, str] = field(default_factory=dict)
-    elsewhere: Mapping[int, int] = field(default_factory=dict)
+    elsewhere: Mapping[int, Backport] = field(default_factory=dict)
+    answers_kept: Mapping[tuple[int, int], Statement] = field(default_factory=dict)
+    asked_last: Mapping[tuple[int, int], Question] = field(default_factory=dict)
 
     @cached_property
     def objections(self) -> dict[int, tuple[Objection, ...]]:
@@ -360,7 +377,7 @@ class PlanPage:
 
     def _is_requested(self, number: int) -> bool:
         """Return whether the reader asked for it; to have written it is not enough."""
-        backport = self.backports.get(number)
+        backport = self.backports.get(number) or self.elsewhere.get(number)
         return backport is not None and backport.requester.username == self.reader
 
     def place_of(self, number: int) -> str:
@@ -474,6 +491,7 @@ class PlanPage:
                 high=self.entry(max(question["changes"])),
                 points=question["points"],
                 advice=self._advice(question),
+                because="; ".join(question.get("because", ())),
                 evidence=evidence_in(question["evidence"]),
                 mine=any(self._is_requested(number) for number in question["changes"]),
                 diffs=self.diffs,
@@ -488,21 +506,26 @@ class PlanPage:
         """What people said about changes of this window; each can be answered again."""
         booked = self.backports.keys()
         return tuple(
-            AnswerCard(
-                f"{said['by']} said: {belonging(said)}",
-                QuestionCard(
-                    low=self.entry(min(said["first"], said["then"])),
-                    high=self.entry(max(said["first"], said["then"])),
-                    points=0,
-                    advice="",
-                    evidence=(),
-                    mine=any(self._is_requested(said[end]) for end in ("first", "then")),
-                    can_be_contested=True,
-                ),
-            )
+            self._answer(said)
             for said in self.said
             if said["first"] in booked or said["then"] in booked
         )
+
+    def _answer(self, said: Mapping[str, Any]) -> AnswerCard:
+        low, high = sorted((said["first"], said["then"]))
+        asked, kept = self.asked_last.get((low, high)), self.answers_kept.get((low, high))
+        card = QuestionCard(
+            low=self.entry(low),
+            high=self.entry(high),
+            points=asked.points if asked else 0,
+            advice="",
+            evidence=evidence_in(asked.evidence) if asked else (),
+            mine=any(map(self._is_requested, (low, high))),
+            diffs=self.diffs,
+            can_be_contested=True,
+        )
+        text = f"{said['by']} said: {belonging(said)}"
+        return AnswerCard(text, card, kept.reason if kept else "")
 
     @property
     def rollback(self) -> tuple[tuple[int, ...], ...]:
@@ -517,8 +540,7 @@ class PlanPage:
     @staticmethod
     def _advice(question: Mapping[str, Any]) -> str:
         if question["advice"] == "first" and question["first"] is not None:
-            why = "; ".join(question.get("because", ()))
-            return f"The evidence speaks for {question['first']} first{': ' if why else ''}{why}."
+            return f"The evidence speaks for {question['first']} first."
         if question["advice"] == "together":
             return "The evidence speaks for deploying them together."
         return "The evidence does not say which comes first."

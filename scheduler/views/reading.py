@@ -1,6 +1,6 @@
 """What pages read: a constant number of queries for any number of backports."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from scheduler.models import (
     Promotion,
     Question,
     Review,
+    Statement,
     User,
     Window,
 )
@@ -76,22 +77,34 @@ def diffs_asked_about(result: Mapping[str, Any]) -> dict[int, str]:
     return dict(Change.objects.filter(number__in=numbers).values_list("number", "diff"))
 
 
-def booked_elsewhere(result: Mapping[str, Any], here: Container[int]) -> dict[int, int]:
-    """Return the open backports that a plan result asks about and that are in another window.
+def booked_elsewhere(numbers: Iterable[int], here: Container[int]) -> dict[int, Backport]:
+    """Return the open backports of some changes that are in another window, by change number.
 
     Args:
-        result: a plan result.
-        here: the numbers of the changes that are booked in its window.
-
-    Returns:
-        Keys of backports, by change number.
+        numbers: of the changes.
+        here: the numbers of those that are booked in the window.
     """
-    asked = {number for one in result.get("questions", ()) for number in one["changes"]}
-    numbers = [number for number in asked if number not in here]
-    if not numbers:
+    others = {number for number in numbers if number not in here}
+    if not others:
         return {}
-    rows = Backport.objects.filter(change__number__in=numbers, status__in=OPEN_STATUSES)
-    return dict(rows.values_list("change__number", "pk"))
+    rows = Backport.objects.filter(change__number__in=others, status__in=OPEN_STATUSES)
+    related = rows.select_related("change", "requester", "window").defer("change__diff")
+    return {row.change.number: row for row in related}
+
+
+def answers_in_force(numbers: Iterable[int]) -> dict[tuple[int, int], Statement]:
+    """Return what was said of some changes and still counts, by the two numbers."""
+    several = set(numbers)
+    rows = Statement.objects.filter(low__in=several, high__in=several, superseded_at__isnull=True)
+    return {(row.low, row.high): row for row in rows} if several else {}
+
+
+def last_asked(pairs: Collection[tuple[int, int]]) -> dict[tuple[int, int], Question]:
+    """Return what was asked last about pairs of changes, by the two numbers."""
+    if not pairs:
+        return {}
+    rows = Question.objects.filter(low__in={low for low, _ in pairs}).order_by("pk")
+    return {(row.low, row.high): row for row in rows if (row.low, row.high) in pairs}
 
 
 def backports_in(windows: Iterable[Window]) -> dict[int, dict[int, Backport]]:

@@ -31,10 +31,12 @@ from scheduler.views.course_cards import Board
 from scheduler.views.http import OUT_OF_DATE, UNUSABLE, PageRequest, Refusal, act, page
 from scheduler.views.plan_pages import PlanPage, numbers_in
 from scheduler.views.reading import (
+    answers_in_force,
     backports_in,
     booked_elsewhere,
     changes_named,
     diffs_asked_about,
+    last_asked,
 )
 from scheduler.views.signing_in import recently_authenticated
 from scheduler.views.ways import ways_in
@@ -140,18 +142,23 @@ def plan_page(
     result = plan.result if plan else {}
     now = timezone.now()
     backports = backports_in([window]).get(window.pk, {})
+    said = plan.document.get("statements", ()) if plan else ()
+    pairs = {(min(ends), max(ends)) for one in said for ends in [(one["first"], one["then"])]}
+    shown = {*numbers_in(result), *(number for pair in pairs for number in pair)}
     return PlanPage(
         result=result,
-        changes=changes_named(numbers_in(result)),
+        changes=changes_named(shown),
         backports=backports,
         reader=reader,
-        said=plan.document.get("statements", ()) if plan else (),
+        said=said,
         begins=window.queue_begins(now),
         gone=window.minutes_gone(now),
         schedule=plan.document["train"]["schedule"] if plan else (),
         ways=ways or {},
         diffs=diffs_asked_about(result),
-        elsewhere=booked_elsewhere(result, backports),
+        elsewhere=booked_elsewhere(shown, backports),
+        answers_kept=answers_in_force(number for pair in pairs for number in pair),
+        asked_last=last_asked(pairs),
     )
 
 

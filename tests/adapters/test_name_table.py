@@ -61,12 +61,13 @@ def test_names_are_counted_once_a_change_and_not_for_bots(repository: Path, tmp_
 
 
 def test_what_is_no_repository_teaches_nothing(repository: Path, tmp_path: Path) -> None:
-    out, elsewhere = tmp_path / "names.txt", tmp_path / "nowhere"
-    for given in ((str(elsewhere),), (str(repository), str(elsewhere))):
-        with pytest.raises(
-            CommandError, match=r"cannot read all of .*nowhere. Nothing was written"
-        ):
-            call_command("learn_names", *given, "--out", str(out))
-        assert not out.exists()
-    with pytest.raises(CommandError, match="There is no folder"):
-        call_command("learn_names", str(repository), "--out", str(elsewhere / "names.txt"))
+    out, nowhere, empty = (tmp_path / name for name in ("names.txt", "nowhere", "empty"))
+    empty.mkdir()
+    (empty / ".git").write_text("gitdir: /nonexistent\n")  # the folder above is a repository
+    with pytest.raises(CommandError, match="Nothing was read"):
+        call_command("learn_names", str(empty), "--out", str(out))
+    with pytest.raises(CommandError, match=r"no folder .*nowhere"):
+        call_command("learn_names", str(repository), str(nowhere), "--out", str(out))
+    assert not out.exists()
+    with pytest.raises(CommandError, match=r"no folder .*nowhere"):
+        call_command("learn_names", str(repository), "--out", str(nowhere / "names.txt"))

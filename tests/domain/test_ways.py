@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from scheduler.domain.coupling.questions import Question
 from scheduler.domain.errors import UnsafeQueue
 from scheduler.domain.planning import ways
 from scheduler.domain.planning.plan import Plan, PlanInput, plan_window
@@ -70,10 +71,36 @@ def test_only_what_is_asked_about_is_looked_at() -> None:
 def test_an_answer_is_a_way() -> None:
     found = way({"n": 1, "bug": "T4711"}, {"n": 2, "bug": "T4711"})
 
-    assert found == Way(WayKind.ANSWER, "say how it belongs together with 2", START)
+    deed = "say how it belongs together with 2 (if they are unrelated)"
+    assert found == Way(WayKind.ANSWER, deed, START)
     other = way({"n": 2, "bug": "T4711"}, {"n": 1, "bug": "T4711", "in": "config"})
     assert other is not None
-    assert other.deed == "say how it belongs together with 2"
+    assert other.deed == deed
+
+
+@pytest.mark.parametrize(
+    ("advice", "first", "told"),
+    [
+        ("first", 2, "2 goes first, as the evidence advises"),
+        ("together", None, "1 and 2 go together, as the evidence advises"),
+        ("ask", None, "they are unrelated"),
+    ],
+)
+def test_the_answer_that_a_way_takes_for_granted_stands_in_it(
+    advice: str, first: int | None, told: str
+) -> None:
+    case = given({"n": 1}, {"n": 2, "in": "config"})
+    case = replace(case, asked=(Question((1, 2), 9, advice, first, ()),))
+    (found, *_) = ways_into_queue(case, only={1})[1]
+    assert found.deed == f"say how it belongs together with 2 (if {told})"
+
+
+def test_where_the_advised_answer_does_not_help_the_other_one_says_so() -> None:
+    """2 goes first, and does not go: only unrelated lets 1 start."""
+    case = given({"n": 1}, {"n": 2, "in": "config", "asked": {"approved": False}})
+    case = replace(case, asked=(Question((1, 2), 9, "first", 2, ()),))
+    (found, *_) = ways_into_queue(case, only={1})[1]
+    assert found.deed == "say how it belongs together with 2 (if they are unrelated)"
 
 
 def test_a_cherry_pick_of_what_a_live_version_lacks_is_a_way() -> None:

@@ -157,7 +157,7 @@ def test_what_somebody_contests_is_asked_again_and_both_are_held(
     assert asked() == [(1, 2)]
     assert objected(window) == {1, 2}
     evidence = Question.objects.get(closed_at__isnull=True).evidence
-    assert evidence[0]["text"] == "rae contests what ada said: Both break that way."
+    assert evidence[0]["text"] == "rae contests what ada said (1 before 2): Both break that way."
     assert {one["kind"] for one in evidence} > {"contested", "defines-what-other-uses"}
     assert wrongs() == []
 
@@ -190,6 +190,23 @@ def test_both_sides_are_told_that_an_answer_is_contested(
     contest(pair, rae)
     deliver_events(at=timezone.now())
     assert set(Notification.objects.values_list("recipient__username", flat=True)) == {"ada", "dev"}
+
+
+def test_both_sides_are_told_when_a_question_comes_up_and_once(
+    window: Window, ada: User, dev: User
+) -> None:
+    User.objects.filter(pk=ada.pk).update(email="x@example.org")
+    User.objects.filter(pk=dev.pk).update(email="y@example.org")
+    book(window, ada, 1, ECHO, DEFINES)
+    deliver_events(at=timezone.now())
+    Notification.objects.all().delete()
+    book(window, dev, 2, FLOW, USES)
+    replan_window(window=window, now=timezone.now())
+    deliver_events(at=timezone.now())
+    told = Notification.objects.filter(event__kind="question.ask")
+    assert set(told.values_list("recipient__username", flat=True)) == {"ada", "dev"}
+    assert told.count() == 2
+    assert told[0].event.payload == {"first": 1, "then": 2}
 
 
 def test_contesting_ends_the_approvals_that_were_given_with_the_answer(
@@ -326,6 +343,7 @@ def test_the_other_half_in_another_window_is_asked_about_in_both(
 ) -> None:
     replan_window(window=window, now=timezone.now())
     assert asked(window) == asked(evening) == [(1, 2)]
+    assert Event.objects.filter(kind="question.ask").count() == 1
     assert (objected(window), objected(evening)) == ({1}, {2})
     where = Question.objects.get(window=window).evidence[0]
     assert where["text"].startswith("2 (Echo) is booked in Evening SWAT")

@@ -121,7 +121,7 @@ def test_an_answer_is_contested_with_a_reason_and_asked_again(asked: Window, as_
     assert answered(asked, as_("ada"), answer="contest", reason="They share it.").status_code == 302
 
     page = as_("rel").get(f"/windows/{asked.pk}").content.decode()
-    assert "ada contests what rel said: They share it." in page
+    assert "ada contests what rel said (1 unrelated to 2): They share it." in page
     assert 'value="contest"' not in page
     assert answered(asked, as_("ada"), answer="contest", reason="Again.").status_code == 409
 
@@ -242,7 +242,7 @@ def test_the_page_of_couplings_counts_and_lists_what_was_dismissed(
 ) -> None:
     empty = as_("sam").get("/couplings").content.decode()
     assert "Nothing was asked yet." in empty
-    assert "Nobody has answered <em>unrelated</em> with a reason yet." in empty
+    assert "No name is dismissed" in empty
     diff = "--- a/a.js\n+++ b/a.js\n@@ -0,0 +20,1 @@\n+mw.fancy.openPlumage{}\n"
     for number, tail in ((1, " = function () {"), (2, "( event );")):
         project = f"mediawiki/extensions/E{number}"
@@ -300,4 +300,6 @@ def test_the_preview_asks_about_an_answer_that_was_contested(
     assert answered(window, as_("ada"), answer="contest", reason="Not so.").status_code == 302
     Backport.objects.filter(change__number=2).update(status="withdrawn")
 
-    assert "contests what rae said: Not so." in previewed(as_("ada"), 2, window=window.pk)
+    assert "contests what rae said (1 before 2): Not so." in previewed(
+        as_("ada"), 2, window=window.pk
+    )

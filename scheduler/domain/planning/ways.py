@@ -11,6 +11,8 @@ from enum import StrEnum
 
 from scheduler.domain.backports import Backport, Kind, Urgency
 from scheduler.domain.changes import Change, ChangeSet, ChangeStatus, release_branch
+from scheduler.domain.coupling.advice import TOGETHER
+from scheduler.domain.coupling.questions import Question
 from scheduler.domain.dependencies import Dependencies
 from scheduler.domain.errors import UnsafeQueue
 from scheduler.domain.planning.edges import Edges
@@ -134,7 +136,7 @@ class _Search:
         if not self.rules:
             yield WayKind.APPROVE, "have somebody else approve it", self.given
         if _UNANSWERED in self.rules:
-            yield self._answered()
+            yield from self._answered()
         if self.change.touches_l10n:
             yield from self._without_l10n()
         if self.keeping and all(one.level is Level.SHOULD for one in self.keeping):
@@ -163,13 +165,25 @@ class _Search:
             ),
         )
 
-    def _answered(self) -> tuple[WayKind, str, PlanInput]:
-        """Answer every question about it: unrelated, which is when it starts the soonest."""
-        asked = [one.changes for one in self.plan.questions if self.number in one.changes]
-        said = [Statement(low, high, StatementKind.UNRELATED) for low, high in asked]
-        others = [str(high if low == self.number else low) for low, high in asked]
-        given = replace(self.given, statements=(*self.given.statements, *said))
-        return WayKind.ANSWER, f"say how it belongs together with {' and '.join(others)}", given
+    def _answered(self) -> Iterator[tuple[WayKind, str, PlanInput]]:
+        """Answer every question about it as the evidence advises, or else: unrelated.
+
+        Whoever answers says what is so, whatever starts the soonest; which answer was assumed
+        stands beside it.
+        """
+        asked = [one for one in self.plan.questions if self.number in one.changes]
+        others = {low if high == self.number else high for low, high in (a.changes for a in asked)}
+        deed = f"say how it belongs together with {' and '.join(map(str, sorted(others)))}"
+        advised = [said for said in map(_advised, asked) if said]
+        if len(advised) == len(asked):
+            told = " and ".join(map(_in_words, advised))
+            given = self._saying(advised)
+            yield WayKind.ANSWER, f"{deed} (if {told}, as the evidence advises)", given
+        unrelated = [Statement(*one.changes, StatementKind.UNRELATED) for one in asked]
+        yield WayKind.ANSWER, f"{deed} (if they are unrelated)", self._saying(unrelated)
+
+    def _saying(self, said: Iterable[Statement]) -> PlanInput:
+        return replace(self.given, statements=(*self.given.statements, *said))
 
     def _without_l10n(self) -> Iterator[tuple[WayKind, str, PlanInput]]:
         """Leave the files out that make the localisation cache be built again."""
@@ -316,6 +330,23 @@ class _Search:
             else change
             for change in self.given.changes
         )
+
+
+def _advised(asked: Question) -> Statement | None:
+    """Return the answer that the evidence advises, if it advises one."""
+    low, high = asked.changes
+    if asked.advice == TOGETHER:
+        return Statement(low, high, StatementKind.TOGETHER)
+    if asked.first is None:
+        return None
+    return Statement(asked.first, high if asked.first == low else low, StatementKind.BEFORE)
+
+
+def _in_words(said: Statement) -> str:
+    """Return the same, to be read after "if"."""
+    if said.kind is StatementKind.TOGETHER:
+        return f"{said.first} and {said.then} go together"
+    return f"{said.first} goes first"
 
 
 def _pick(change: Change, branch: str, number: int) -> Change:

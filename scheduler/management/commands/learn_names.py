@@ -43,8 +43,9 @@ class Command(BaseCommand):
         **_options: object,
     ) -> None:
         """Read each repository once, and write the table."""
-        if not out.parent.is_dir():
-            raise CommandError(f"There is no folder {out.parent}.")
+        for folder in (out.parent, *repositories):
+            if not folder.is_dir():
+                raise CommandError(f"There is no folder {folder}. Nothing was read.")
         names: Counter[str] = Counter()
         words: Counter[str] = Counter()
         changes = 0
@@ -54,8 +55,8 @@ class Command(BaseCommand):
                     names.update(names_of(changed_lines(commit.diff)).anywhere.keys())
                     words.update(words_of(commit.message))
                     changes += 1
-            except NoRepository as trouble:  # a table of the rest would say what it does not know
-                raise CommandError(f"{trouble} Nothing was written.") from trouble
+            except NoRepository as trouble:  # what was read of it until then counts
+                self.stderr.write(str(trouble))
             self.stdout.write(f"{repository}: {changes} changes, {len(names)} names")
         if not changes:
             raise CommandError("Nothing was read.")
