@@ -19,7 +19,7 @@ from scheduler.domain.checklist.run import Choice
 from scheduler.domain.errors import AmbiguousLocalTime, NoSuchLocalTime
 from scheduler.domain.permissions import Role, Scope
 from scheduler.domain.policy.rules import RULES_BY_ID
-from scheduler.domain.statements import OnlyFirst
+from scheduler.domain.statements import OnlyFirst, StatementKind
 from scheduler.domain.windows import FreezeScope, Recurrence, WindowKind, moment_of, moments_of
 from scheduler.models import User, Window
 from scheduler.models.reviews import SHORTEST_REASON
@@ -33,6 +33,7 @@ from scheduler.services.calendar import (
 )
 from scheduler.services.deploying import MOST_EXTRA
 from scheduler.services.failing import WHY_MISSED
+from scheduler.services.statements import Answer
 
 LONGEST = 2000
 LONGEST_REASON = 500
@@ -374,6 +375,47 @@ class AnswerForm(forms.Form):
                 "only_first", "Say what breaks while only the first is live, then which is first."
             )
         return given
+
+
+class EarlyAnswersForm(forms.Form):
+    """How changes belong together, said while one of them is being booked; each may be left out."""
+
+    MOST = 40
+
+    def __init__(self, given: QueryDict) -> None:
+        """Take what was sent; the reason for an answer has the name of its pair."""
+        super().__init__(given)
+        self._given = given
+
+    def clean(self) -> dict[str, Any]:
+        """Read every answer: two numbers and what was chosen."""
+        answers = []
+        for told in self._given.getlist("coupling")[: self.MOST]:
+            if not told:
+                continue
+            match = _EARLY_ANSWER.fullmatch(told)
+            if match is None:
+                raise forms.ValidationError("An answer about two changes cannot be read.")
+            pair, word, alone = match[1], match[4] or match[6], match[5] or OnlyFirst.NOTHING
+            reason = ProseField(max_length=LONGEST_REASON, required=False).clean(
+                self._given.get(f"coupling-why-{pair}", "")
+            )
+            ends = int(match[2]), int(match[3])
+            first, then = reversed(ends) if word == "b-first" else ends
+            answers.append(Answer(first, then, ANSWER_KINDS[word], OnlyFirst(alone), reason))
+        return {"answers": answers}
+
+
+_EARLY_ANSWER = re.compile(
+    r"(([1-9]\d{0,8})-([1-9]\d{0,8})):"
+    r"(?:([ab]-first):(nothing|degraded|outage)|(together|unrelated))"
+)
+ANSWER_KINDS = {
+    "a-first": StatementKind.BEFORE,
+    "b-first": StatementKind.BEFORE,
+    "together": StatementKind.TOGETHER,
+    "unrelated": StatementKind.UNRELATED,
+}
 
 
 class ProfileForm(forms.Form):

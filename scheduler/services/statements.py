@@ -45,6 +45,57 @@ class OnPair:
         return low, high
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What somebody said of two changes before one of them was booked.
+
+    Attributes:
+        first, then: numbers of the changes; which is first matters for an order only.
+    """
+
+    first: int
+    then: int
+    kind: StatementKind
+    only_first: OnlyFirst = OnlyFirst.NOTHING
+    reason: str = ""
+
+
+def answer_what_is_asked(*, window: Window, by: User, answers: Iterable[Answer]) -> list[str]:
+    """Answer what a window asks now that something was booked in it, as it was said before.
+
+    Only of changes that are both booked in it: the turn of this window was taken, and of no other.
+
+    Returns:
+        A sentence for each answer that was not taken. What was booked stays booked.
+    """
+    not_taken = []
+    for answer in answers:
+        pair = sorted((answer.first, answer.then))
+        here = _booked_in(window)
+        asked = Question.objects.filter(
+            window=window, low=pair[0], high=pair[1], closed_at__isnull=True
+        )
+        named = f"What you said of {pair[0]} and {pair[1]} was not taken"
+        if not asked.exists() or not here.keys() >= {*pair}:
+            not_taken.append(f"{named}: the window does not ask about them now.")
+            continue
+        plan = newest_plan(window)
+        on = OnPair(
+            here[answer.first].change,
+            here[answer.then].change,
+            by,
+            window,
+            plan.fingerprint if plan else "",
+        )
+        try:
+            answer_question(
+                on=on, kind=answer.kind, only_first=answer.only_first, reason=answer.reason
+            )
+        except Refused as refusal:
+            not_taken.append(f"{named}. {refusal.sentence}")
+    return not_taken
+
+
 @transaction.atomic
 def answer_question(
     *, on: OnPair, kind: StatementKind, only_first: OnlyFirst, reason: str = ""

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from django.contrib import messages
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect
@@ -16,13 +17,14 @@ from scheduler.actors import actor_of
 from scheduler.adapters.ports import Unreadable
 from scheduler.domain import backports as domain
 from scheduler.domain.permissions import Act, may, require
-from scheduler.forms import BackportAnswersForm, BackportForm, PreviewForm
+from scheduler.forms import BackportAnswersForm, BackportForm, EarlyAnswersForm, PreviewForm
 from scheduler.models import Backport, Change, Draft, User, Window
 from scheduler.queries import names_trusted_with
 from scheduler.services.backports import BackportAnswers, refusal_to_book, was_reverted
 from scheduler.services.drafts import drafts_of, usable
 from scheduler.services.fingerprints import ANSWERS
 from scheduler.services.intake import Named, book_named, look_up
+from scheduler.services.statements import Answer, answer_what_is_asked
 from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, answered_before, page
 from scheduler.views.previewing import WindowRow, Wish, choice_of, preview_of
 from scheduler.views.reading import bookable_windows
@@ -84,8 +86,10 @@ def _book(request: PageRequest, form: BackportForm) -> str | Refusal | None:
         return None
     for sentence in _reasons_against(named, given["along"]):
         form.add_error("change", sentence)
+    answers = _said_of_pairs(request, form)
     if form.errors:
         return None
+    not_taken: list[str] = []
 
     def effect() -> str:
         backports = book_named(
@@ -97,6 +101,9 @@ def _book(request: PageRequest, form: BackportForm) -> str | Refusal | None:
             draft=request.POST.get("draft", ""),
             at=timezone.now(),
         )
+        not_taken[:] = answer_what_is_asked(
+            window=given["window"], by=request.user, answers=answers
+        )
         if len(backports) == 1:
             return reverse("backport", args=[backports[0].pk])
         return reverse("window", args=[given["window"].pk])
@@ -104,7 +111,18 @@ def _book(request: PageRequest, form: BackportForm) -> str | Refusal | None:
     result = act(request, effect)
     if isinstance(result, str):
         _say_booked(request, [*(one.number or 0 for one in named), *given["along"]])
+        for sentence in not_taken:
+            messages.warning(request, sentence)
     return result
+
+
+def _said_of_pairs(request: PageRequest, form: BackportForm) -> list[Answer]:
+    """Return what was said of pairs of changes; what cannot be read is an error of the form."""
+    said = EarlyAnswersForm(request.POST)
+    if not said.is_valid():
+        form.add_error("change", said.errors[NON_FIELD_ERRORS][0])
+    answers: list[Answer] = said.cleaned_data.get("answers", [])
+    return answers
 
 
 def _reasons_against(named: tuple[Named, ...], along: tuple[int, ...]) -> list[str]:
@@ -265,6 +283,8 @@ def _shown(
     given = request.POST if form.is_bound or "look-up" in request.POST else form.initial
     whole: dict[str, object] = {
         "section": "new",
+        "said": set(request.POST.getlist("coupling")),
+        "reasons": request.POST,
         "form": form,
         "drafts": drafts_of(request.user),
         "draft_key": request.POST.get("draft", ""),

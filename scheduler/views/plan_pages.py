@@ -271,6 +271,25 @@ class QuestionCard:
         return ("a-first", self.low), ("b-first", self.high)
 
     @property
+    def choices(self) -> tuple[tuple[str, str], ...]:
+        """Every answer, as a form of booking sends it, and in words."""
+        pair = f"{self.low.number}-{self.high.number}"
+        alone = (
+            ("nothing", "nothing breaks meanwhile"),
+            ("degraded", "something does not work well meanwhile"),
+            ("outage", "an outage meanwhile"),
+        )
+        return (
+            *(
+                (f"{pair}:{word}:{what}", f"{first.number} first; {means}")
+                for word, first in self.orders
+                for what, means in alone
+            ),
+            (f"{pair}:together", "together, in one step"),
+            (f"{pair}:unrelated", "unrelated"),
+        )
+
+    @property
     def requesters(self) -> tuple[str, ...]:
         """Who asked for the two, each once."""
         booked = [end.backport or end.booked_elsewhere for end in (self.low, self.high)]

@@ -5,19 +5,12 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from scheduler.domain.statements import OnlyFirst, StatementKind
-from scheduler.forms import CONTEST, AnswerForm
+from scheduler.domain.statements import OnlyFirst
+from scheduler.forms import ANSWER_KINDS, CONTEST, AnswerForm
 from scheduler.models import Change, Window
 from scheduler.services.statements import OnPair, answer_question, contest_answer
 from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, local_address
 from scheduler.views.windows import show
-
-KINDS = {
-    "a-first": StatementKind.BEFORE,
-    "b-first": StatementKind.BEFORE,
-    "together": StatementKind.TOGETHER,
-    "unrelated": StatementKind.UNRELATED,
-}
 
 
 @require_POST
@@ -41,7 +34,7 @@ def answer(request: PageRequest, pk: int) -> HttpResponse:
         else:
             answer_question(
                 on=on,
-                kind=KINDS[given["answer"]],
+                kind=ANSWER_KINDS[given["answer"]],
                 only_first=OnlyFirst(given["only_first"] or OnlyFirst.NOTHING),
                 reason=given["reason"],
             )

@@ -10,12 +10,13 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
-from scheduler.models import Backport, Statement, User, Window
+from scheduler.models import Backport, Question, Statement, User, Window
 from scheduler.services.plans import replan_window
 from scheduler.services.windows import lock_window
 from tests.answering import answer
+from tests.driving import lock
 from tests.factories import approve, fetched, fetched_fix, make_backport, make_change, make_window
-from tests.views.conftest import CIRRUS, EVENTS, Book
+from tests.views.conftest import ANSWERS, CIRRUS, EVENTS, Book
 from tests.views.test_booking import previewed
 from tests.views.test_windows import answer_of
 
@@ -207,6 +208,120 @@ def test_what_booking_would_ask_is_shown_with_both_diffs_while_typing(
     assert "Suspected couplings" in text
     assert "1 (Echo) is booked in Evening SWAT" in text
     assert text.count("<mark>openPlumage</mark>") == 2
+
+
+def booking_of(number: int, window: Window, **more: str) -> dict[str, object]:
+    """Return what the form of booking sends."""
+    sent = {"change": str(number), "window": window.pk, "key": str(uuid4()), **ANSWERS, **more}
+    return dict(sent)
+
+
+@pytest.fixture
+def half(cast: dict[str, User], window: Window) -> Window:
+    """A window in which Rel has booked 1, which defines what 2 uses."""
+    code: dict[str, Any] = {"branch": "wmf/1.47.0-wmf.16"}
+    for number, diff, project in ((1, DEFINES, "Echo"), (2, USES, "Flow")):
+        told = fetched(
+            number,
+            diff=diff,
+            project=f"mediawiki/extensions/{project}",
+            message=BUG.format(number),
+            **code,
+        )
+        make_backport(window, cast["rel"], told) if number == 1 else make_change(told)
+    return window
+
+
+def test_an_answer_is_given_with_the_booking(half: Window, as_: As) -> None:
+    ada = as_("ada")
+    text = previewed(ada, 2, window=half.pk)
+    assert 'name="coupling" id="coupling-1-2"' in text
+    assert '<option value="1-2:a-first:nothing">1 first; nothing breaks meanwhile</option>' in text
+
+    said = {"coupling": "1-2:b-first:degraded", "coupling-why-1-2": "It was tried."}
+    answer = ada.post("/backports/new", booking_of(2, half, **said), follow=True)
+
+    assert "Booked: 2." in answer.content.decode()
+    statement = Statement.objects.get()
+    assert (statement.first.number, statement.only_first) == (2, "degraded")
+    assert (statement.by.username, statement.reason) == ("ada", "It was tried.")
+    assert not Question.objects.filter(closed_at__isnull=True).exists()
+
+
+def test_what_is_not_asked_any_more_is_not_answered_with_the_booking(half: Window, as_: As) -> None:
+    said = {"coupling": "1-3:unrelated"}
+    answer = as_("ada").post("/backports/new", booking_of(2, half, **said), follow=True)
+    text = answer.content.decode()
+    assert "Booked: 2." in text
+    assert "What you said of 1 and 3 was not taken" in text
+    assert not Statement.objects.exists()
+
+
+@pytest.mark.parametrize("told", ["1-2", "2-1:c-first:nothing", "1-2:a-first", "x", "1-2:contest"])
+def test_an_answer_that_cannot_be_read_books_nothing_and_loses_nothing(
+    half: Window, as_: As, told: str
+) -> None:
+    said = {"coupling": told, "coupling-why-1-2": "I <know> it."}
+    answer = as_("ada").post("/backports/new", booking_of(2, half, **said))
+    assert answer.status_code == 422
+    text = answer.content.decode()
+    assert "An answer about two changes cannot be read." in text
+    assert "I &lt;know&gt; it." in text
+    assert not Backport.objects.filter(change__number=2).exists()
+
+
+def test_a_refused_booking_keeps_what_was_said_of_a_pair(half: Window, as_: As) -> None:
+    said = {"coupling": "1-2:together", "coupling-why-1-2": "Both.", "why_not_train": ""}
+    answer = as_("ada").post("/backports/new", booking_of(2, half, **said))
+    assert answer.status_code == 422
+    text = answer.content.decode()
+    assert '<option value="1-2:together" selected>' in text
+    assert ">Both.</textarea>" in text
+
+
+def test_a_refused_answer_keeps_what_was_typed(asked: Window, as_: As) -> None:
+    sent = {"plan_fingerprint": "0" * 64, "answer": "unrelated", "reason": "I <know> it."}
+    stale = answered(asked, as_("rel"), **sent)
+    assert stale.status_code == 409
+    assert "I &lt;know&gt; it.</textarea>" in stale.content.decode()
+
+
+def test_the_requester_of_the_other_half_in_another_window_may_answer(
+    as_: As, cast: dict[str, User], window: Window
+) -> None:
+    later = book_apart(window, cast["rel"])
+    Backport.objects.filter(change__number=1).update(requester=cast["ada"])
+    for where in (window, later):
+        replan_window(window=where, now=timezone.now())
+        text = as_("ada").get(f"/windows/{where.pk}").content.decode()
+        assert 'value="a-first:nothing"' in text
+    text = as_("dev").get(f"/windows/{window.pk}").content.decode()
+    assert "can, who asked for them" in text
+    assert "<bdi>ada</bdi> and <bdi>rel</bdi>" in text
+
+
+def test_an_answer_shows_its_reason_and_what_it_is_about(
+    asked: Window, as_: As, cast: dict[str, User]
+) -> None:
+    assert (
+        answered(asked, as_("rel"), answer="together", reason="They share it.").status_code == 302
+    )
+    Backport.objects.filter(change__number=2).update(status="withdrawn")
+    replan_window(window=asked, now=timezone.now())
+    text = as_("ada").get(f"/windows/{asked.pk}").content.decode()
+    assert "<bdi>They share it.</bdi>" in text
+    assert "nothing is known about this change" not in text
+    assert "both are about T4711" in text
+
+
+def test_in_a_locked_window_nobody_is_offered_to_answer(
+    asked: Window, as_: As, cast: dict[str, User]
+) -> None:
+    assert answered(asked, as_("rel"), answer="unrelated").status_code == 302
+    lock(asked, cast["dev"])
+    text = as_("rel").get(f"/windows/{asked.pk}").content.decode()
+    assert "The queue of this window is fixed" in text
+    assert 'name="answer"' not in text
 
 
 def book_apart(window: Window, by: User) -> Window:

@@ -10,6 +10,15 @@ document.addEventListener("htmx:beforeOnLoad", (event) => {
   form.querySelector("[data-session-ended]").hidden = false;
 });
 
+// What is said of a pair changes no verdict: nothing is looked up again, and the hand stays there.
+document.addEventListener(
+  "change",
+  (event) => {
+    if (event.target.name?.startsWith("coupling")) event.stopPropagation();
+  },
+  true,
+);
+
 // The column beside the answers goes along until its own end is in view: it is never cut off.
 const beside = document.querySelector("[data-beside]");
 if (beside) {
