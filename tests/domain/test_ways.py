@@ -95,11 +95,13 @@ def test_the_answer_that_a_way_takes_for_granted_stands_in_it(
     assert found.deed == f"say how it belongs together with 2 (if {told})"
 
 
-def test_where_the_advised_answer_does_not_help_the_other_one_says_so() -> None:
-    """2 goes first, and does not go: only unrelated lets 1 start."""
+def test_nobody_is_led_to_say_unrelated_against_the_evidence() -> None:
+    """2 goes first, and does not go: that they are unrelated would let 1 start, and is no way."""
     case = given({"n": 1}, {"n": 2, "in": "config", "asked": {"approved": False}})
-    case = replace(case, asked=(Question((1, 2), 9, "first", 2, ()),))
-    (found, *_) = ways_into_queue(case, only={1})[1]
+    question = Question((1, 2), 9, "first", 2, ())
+    assert 1 not in ways_into_queue(replace(case, asked=(question,)), only={1})
+    question = replace(question, advice="ask", first=None)
+    (found, *_) = ways_into_queue(replace(case, asked=(question,)), only={1})[1]
     assert found.deed == "say how it belongs together with 2 (if they are unrelated)"
 
 

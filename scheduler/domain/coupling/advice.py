@@ -49,7 +49,7 @@ def advice_on(sides: Sides, rarity: Rarity) -> Advice:
     """Return which of two changes should go first, that they go together, or to ask."""
     for here in sides.both_ways():
         if _gives_up_unique(here):
-            return Advice(FIRST, here.one.number, (f"it gives up what {here.other.number} takes",))
+            return Advice(FIRST, here.one.number, (_gives_up_before(here),))
     if any(_moves(here, rarity) for here in sides.both_ways()):
         return Advice(TOGETHER)
     if any(
@@ -71,6 +71,10 @@ def _gives_up_unique(here: Sides) -> bool:
     """Return whether one gives up a name that the other takes, and only one may have at a time."""
     moved = here.ones.names.given_up.keys() & here.others.names.defined.keys()
     return any(map(unique_name, moved))
+
+
+def _gives_up_before(here: Sides) -> str:
+    return f"it gives up a name that only one may have, and {here.other.number} takes it"
 
 
 def _moves(here: Sides, rarity: Rarity) -> bool:

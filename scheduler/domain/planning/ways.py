@@ -166,10 +166,10 @@ class _Search:
         )
 
     def _answered(self) -> Iterator[tuple[WayKind, str, PlanInput]]:
-        """Answer every question about it as the evidence advises, or else: unrelated.
+        """Answer every question about it as the evidence advises; where it advises none: unrelated.
 
-        Whoever answers says what is so, whatever starts the soonest; which answer was assumed
-        stands beside it.
+        Nobody is led to say *unrelated* against the evidence because it starts the soonest. Which
+        answer was taken for granted stands beside it.
         """
         asked = [one for one in self.plan.questions if self.number in one.changes]
         others = {low if high == self.number else high for low, high in (a.changes for a in asked)}
@@ -179,6 +179,7 @@ class _Search:
             told = " and ".join(map(_in_words, advised))
             given = self._saying(advised)
             yield WayKind.ANSWER, f"{deed} (if {told}, as the evidence advises)", given
+            return
         unrelated = [Statement(*one.changes, StatementKind.UNRELATED) for one in asked]
         yield WayKind.ANSWER, f"{deed} (if they are unrelated)", self._saying(unrelated)
 
