@@ -1,7 +1,7 @@
 """The inbox: what waits for one person, and several approvals at once."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -16,16 +16,20 @@ from scheduler.actors import actor_of
 from scheduler.domain.permissions import Act, Actor, may
 from scheduler.forms import ApproveSeveralForm
 from scheduler.models import Backport, User
+from scheduler.queries import newest_plan
 from scheduler.services.bulk import Outcome, Tick, approve_each, outcomes_of
 from scheduler.services.fingerprints import digest
 from scheduler.views.files import DiffSummary, diff_summary_of
 from scheduler.views.filters import chosen_in, facets_of, narrowed
 from scheduler.views.http import UNUSABLE, PageRequest, Refusal, act, local_address, page, parts_of
 from scheduler.views.inbox_rows import rows_for
+from scheduler.views.plan_pages import PlanPage, QuestionCard
 from scheduler.views.reviewing import Reviewing, reviewing_of
 from scheduler.views.waiting import Waiting, waiting_for
+from scheduler.views.windows import plan_page
 
 INBOX = "scheduler/reviews/inbox.html"
+UNANSWERED = "coupling-unanswered"  # the rule that holds what is asked about
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +39,17 @@ class Item:
     Attributes:
         summary: what it does to which files.
         is_open: whether a form in it was just refused.
+        questions: those about it; asked_above: those that a row above shows.
+        plan_fingerprint: digest of the plan that they come from.
     """
 
     waiting: Waiting
     reviewing: Reviewing | None
     summary: DiffSummary
     is_open: bool
+    questions: tuple[QuestionCard, ...] = ()
+    asked_above: tuple[QuestionCard, ...] = ()
+    plan_fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +111,7 @@ def show_inbox(
     waiting = _waiting(request.user, actor)
     chosen = chosen_in(_query(request))
     shown = narrowed(waiting, chosen)
-    items = [_item(request, actor, one) for one in shown]
+    items = _with_questions(request.user, [_item(request, actor, one) for one in shown])
     context: dict[str, object] = {
         "section": "reviews",
         "items": items,
@@ -138,6 +147,30 @@ def _item(request: PageRequest, actor: Actor, one: Waiting) -> Item:
         diff_summary_of(one.backport.change, settings.GERRIT_PUBLIC_URL),
         match is not None and match.kwargs.get("pk") == one.backport.pk,
     )
+
+
+def _with_questions(user: User, items: Iterable[Item]) -> list[Item]:
+    """Return rows with the questions about what may be decided in them, each in one row."""
+    plans: dict[int, tuple[str, PlanPage]] = {}
+    seen: set[tuple[int, int]] = set()
+    found = []
+    for item in items:
+        waiting, window = item.waiting, item.waiting.backport.window
+        is_asked = any(one.rule == UNANSWERED for one in waiting.entry.objections)
+        if item.reviewing is None or not is_asked:
+            found.append(item)
+            continue
+        if window.pk not in plans:
+            plan = newest_plan(window)
+            page_of = plan_page(window, plan, reader=user.username)
+            plans[window.pk] = (plan.fingerprint if plan else "", page_of)
+        fingerprint, shown = plans[window.pk]
+        cards = shown.questions_about(waiting.backport.change.number)
+        new = tuple(card for card in cards if card.pair not in seen)
+        above = tuple(card for card in cards if card.pair in seen)
+        seen.update(card.pair for card in new)
+        found.append(replace(item, questions=new, asked_above=above, plan_fingerprint=fingerprint))
+    return found
 
 
 def _ticks(user: User, ticked: Mapping[int, str]) -> list[Tick]:

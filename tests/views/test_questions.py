@@ -314,6 +314,17 @@ def test_an_answer_shows_its_reason_and_what_it_is_about(
     assert "both are about T4711" in text
 
 
+def test_a_reviewer_answers_where_they_approve_and_comes_back(asked: Window, as_: As) -> None:
+    rae = as_("rae")
+    text = rae.get("/reviews/").content.decode()
+    assert text.count("Do 1 and 2 belong together?") == 1
+    assert '<a href="#question-1-2">how 1 and 2 belong together</a>, which is asked above' in text
+    assert 'name="back" value="/reviews/"' in text
+    answer = answered(asked, rae, answer="unrelated", back="/reviews/")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/reviews/")
+    assert "belong together?" not in rae.get("/reviews/").content.decode()
+
+
 def test_in_a_locked_window_nobody_is_offered_to_answer(
     asked: Window, as_: As, cast: dict[str, User]
 ) -> None:
