@@ -1,8 +1,9 @@
 """Which two changes somebody is asked about: each pair with enough evidence, and the advice."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, combinations, product
+from typing import Generic, TypeVar
 
 from scheduler.domain.changes import Change
 from scheduler.domain.coupling.advice import advice_on
@@ -55,6 +56,8 @@ class Question:
             evidence=(*self.evidence, *found.evidence),
         )
 
+
+Key = TypeVar("Key", bound=Hashable)
 
 PairsOf = Callable[[Sequence[int]], Iterable[Pair]]
 
@@ -174,27 +177,40 @@ def _having(traits: Mapping[int, Traits], rarity: Rarity, *, by_words: bool) -> 
         rarity: how rare names and words are.
         by_words: whether words of messages are such things.
     """
-    lines: dict[int, list[int]] = {}
-    names: dict[str, list[int]] = {}
-    words: dict[str, list[int]] = {}
+    lines = _Having[int]()
+    names, words = _Having[str](), _Having[str]()
     for number in sorted(traits):
         its = traits[number]
         if its.is_aside:
             continue
-        for line in its.added.keys() | its.removed.keys():
-            lines.setdefault(line, []).append(number)
-        for name in its.names.anywhere:
-            names.setdefault(name, []).append(number)
-        for word in its.words if by_words else ():
-            words.setdefault(word, []).append(number)
-    having = list(lines.values())
-    for text in names.keys() | words.keys():
-        in_diffs, in_messages = names.get(text, []), words.get(text, [])
-        if len(in_diffs) + len(in_messages) > 1:
-            rare = in_diffs if rarity.of_name(text) >= UNCOMMON else []
-            rare_words = in_messages if rarity.of_word(text) >= UNCOMMON_WORD else []
-            having.append(sorted({*rare, *rare_words}))
+        lines.note(its.added.keys() | its.removed.keys(), number)
+        names.note(its.names.anywhere, number)
+        if by_words:
+            words.note(its.words, number)
+    having = list(lines.several.values())
+    said = words.first.keys() & names.first.keys()
+    for text in names.several.keys() | words.several.keys() | said:
+        rare = names.of(text) if rarity.of_name(text) >= UNCOMMON else []
+        rare_words = words.of(text) if rarity.of_word(text) >= UNCOMMON_WORD else []
+        having.append(sorted({*rare, *rare_words}))
     return having
+
+
+class _Having(Generic[Key]):
+    """Which changes have each thing; most things are of one alone, and cost next to nothing."""
+
+    def __init__(self) -> None:
+        self.first: dict[Key, int] = {}
+        self.several: dict[Key, list[int]] = {}
+
+    def note(self, things: Iterable[Key], number: int) -> None:
+        first = self.first
+        for thing in things:
+            if (one := first.setdefault(thing, number)) != number:
+                self.several.setdefault(thing, [one]).append(number)
+
+    def of(self, thing: Key) -> list[int]:
+        return self.several.get(thing) or ([self.first[thing]] if thing in self.first else [])
 
 
 def _written_by_one(changes: Iterable[Change]) -> list[list[int]]:
