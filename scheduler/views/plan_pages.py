@@ -10,6 +10,7 @@ from scheduler.adapters.plan_document import evidence_in
 from scheduler.domain import changes as domain
 from scheduler.domain.coupling.elsewhere import WHERE
 from scheduler.domain.coupling.evidence import ASK_ACROSS_FROM, ASK_FROM, Evidence
+from scheduler.domain.lifecycle import Status
 from scheduler.domain.planning.fitting import NOT_IN_QUEUE
 from scheduler.domain.planning.ways import Way
 from scheduler.domain.policy.findings import Place
@@ -233,6 +234,15 @@ class QuestionCard:
         if self.low.backport or self.high.backport:
             return bool(self.low.backport and self.high.backport)
         return all(one.kind != WHERE for one in self.evidence)
+
+    @property
+    def ends_approvals(self) -> tuple[int, ...]:
+        """Those of the two whose approval an answer ends: it was given without that."""
+        return tuple(
+            end.number
+            for end in (self.low, self.high)
+            if end.backport and end.backport.status in {Status.APPROVED, Status.QUEUED}
+        )
 
     @property
     def is_booked_twice(self) -> bool:

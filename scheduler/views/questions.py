@@ -1,5 +1,6 @@
 """Questions about suspected couplings, answered with one click."""
 
+from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
@@ -44,7 +45,10 @@ def answer(request: PageRequest, pk: int) -> HttpResponse:
     result = act(request, effect)
     if isinstance(result, Refusal):
         return show(request, window, refusal=result)
+    pair = f"{given['low']} and {given['high']}"
+    said = f"Contested: {pair} are held" if given["answer"] == CONTEST else f"Answered: {pair}"
+    done = f"{said}. The window was planned again."
     if request.htmx:
-        said = "Contested; both are held" if given["answer"] == CONTEST else "Answered"
-        return show(request, window, done=f"{said}; the window was planned again.")
+        return show(request, window, done=done)
+    messages.success(request, done)
     return redirect(result)

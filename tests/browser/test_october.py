@@ -123,7 +123,8 @@ def test_a_question_is_answered_by_keyboard_alone(opened: Open, october: Window)
     expect(ada.get_by_role("button", name=f"{CIRRUS} first, degraded")).to_be_focused()
     ada.keyboard.press("Enter")
 
-    expect(ada.get_by_text("Answered; the window was planned again.")).to_be_visible()
+    said = f"Answered: {CIRRUS} and {EVENTS}. The window was planned again."
+    expect(ada.get_by_text(said)).to_be_visible()
 
 
 def test_a_refusal_is_swapped_in_though_a_text_field_was_made_larger(

@@ -325,6 +325,20 @@ def test_a_reviewer_answers_where_they_approve_and_comes_back(asked: Window, as_
     assert "belong together?" not in rae.get("/reviews/").content.decode()
 
 
+def test_who_answers_is_told_before_what_ends_and_after_what_was_done(
+    asked: Window, as_: As, cast: dict[str, User]
+) -> None:
+    rel = as_("rel")
+    assert "An answer ends" not in rel.get(f"/windows/{asked.pk}").content.decode()
+    approve(Backport.objects.get(change__number=1), cast["rae"])
+    text = rel.get(f"/windows/{asked.pk}").content.decode()
+    assert "An answer ends the approval of 1, which was given without it." in text
+    sent = {**answer_of(asked), "low": "1", "high": "2", "key": str(uuid4()), "answer": "unrelated"}
+    text = rel.post(f"/windows/{asked.pk}/answer", sent, follow=True).content.decode()
+    assert "Answered: 1 and 2. The window was planned again." in text
+    assert Backport.objects.get(change__number=1).status == "submitted"
+
+
 def test_in_a_locked_window_nobody_is_offered_to_answer(
     asked: Window, as_: As, cast: dict[str, User]
 ) -> None:
