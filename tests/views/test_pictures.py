@@ -1,6 +1,6 @@
 """The layout of the dependency picture."""
 
-from scheduler.views.pictures import Link, layers_of, links_of, picture_of
+from scheduler.views.pictures import WIDTH, Link, layers_of, links_of, picture_of
 
 
 def test_what_is_needed_stands_left_of_what_needs_it() -> None:
@@ -31,3 +31,14 @@ def test_what_goes_together_stands_in_one_layer() -> None:
     layers = layers_of({1, 2, 3}, [Link(1, 2, "x", together=True), Link(2, 3, "x")])
 
     assert layers == {1: 0, 2: 0, 3: 1}
+
+
+def test_each_link_of_one_column_is_a_line_of_its_own_around_what_is_between() -> None:
+    links = [Link(1, other, "x", asked=True) for other in (2, 3, 4)]
+    picture = picture_of((), links, {})
+
+    assert picture is not None
+    assert len({arrow.path for arrow in picture.arrows}) == 3
+    right = {box.x for box in picture.boxes}.pop() + WIDTH
+    reach = [int(arrow.path.split("C")[1].split()[0]) for arrow in picture.arrows]
+    assert right < reach[0] < reach[1] < reach[2] <= picture.width
