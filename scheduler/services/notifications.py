@@ -26,7 +26,7 @@ from scheduler.domain.errors import OutOfDate
 from scheduler.domain.notices import Why
 from scheduler.domain.permissions import Act, Relation, require
 from scheduler.domain.sentences import sentence_of, summary_of, words_of
-from scheduler.models import Backport, Delivery, Event, Notification, User
+from scheduler.models import Backport, Delivery, Event, Notification, Question, User
 from scheduler.services.clock import database_now
 from scheduler.services.concern import concerned_by, reason_for
 from scheduler.services.runs import Course, course_of
@@ -38,7 +38,7 @@ LEASE = timedelta(minutes=3)  # longer than a sweep and its last mail (EMAIL_TIM
 FIRST_PAUSE = timedelta(seconds=30)  # after a failure; twice as long after each further one, …
 LONGEST_PAUSE = timedelta(hours=1)  # … up to this
 LONGEST_SUBJECT = 180  # characters
-CLOSE, TICK = "window.close", "step.tick"
+CLOSE, TICK, ASK = "window.close", "step.tick", "question.ask"
 
 
 def deliver_events(*, at: datetime, limit: int = 500) -> int:
@@ -127,6 +127,9 @@ def _send(pk: int, at: datetime) -> bool:
     if not notification.recipient.is_active or not notification.recipient.email:
         notification.delete()  # nobody reads it any more
         return False
+    if notification.event.kind == ASK and not _is_asked(notification.event):
+        notification.delete()  # somebody answered meanwhile, and that has a mail of its own
+        return False
     course = _course_for(notification.event)
     if course and notification.event.kind == TICK and not _waits_for(notification, course):
         notification.delete()  # they did it meanwhile, or it failed: it asks for nothing any more
@@ -206,6 +209,12 @@ def _waits_for(notification: Notification, course: Course) -> bool:
         for backports in course.members.values()
         for backport in backports
     )
+
+
+def _is_asked(event: Event) -> bool:
+    """Return whether what an event says that it is asked still is, in any window."""
+    pair = {"low": event.payload.get("first"), "high": event.payload.get("then")}
+    return Question.objects.filter(**pair, closed_at__isnull=True).exists()
 
 
 def link_to(event: Event) -> str:

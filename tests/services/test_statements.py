@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core import mail
 from django.utils import timezone
 
 from scheduler.adapters.plan_document import parse, render
@@ -24,7 +25,7 @@ from scheduler.models import (
     Window,
 )
 from scheduler.queries import newest_plan
-from scheduler.services.notifications import deliver_events
+from scheduler.services.notifications import deliver_events, send_notifications
 from scheduler.services.plans import replan_window
 from scheduler.services.statements import OnPair, answer_question, contest_answer
 from scheduler.services.windows import unlock_window
@@ -207,6 +208,12 @@ def test_both_sides_are_told_when_a_question_comes_up_and_once(
     assert set(told.values_list("recipient__username", flat=True)) == {"ada", "dev"}
     assert told.count() == 2
     assert told[0].event.payload == {"first": 1, "then": 2}
+
+    answer((Backport.objects.get(change__number=1), Backport.objects.get(change__number=2)), ada)
+    mail.outbox.clear()
+    send_notifications(at=timezone.now())
+    assert not told.exists()
+    assert all("belong together" not in one.subject for one in mail.outbox)
 
 
 def test_contesting_ends_the_approvals_that_were_given_with_the_answer(
