@@ -1,10 +1,11 @@
 """What people fill in: short, each with an example, and never asked twice."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
+from itertools import zip_longest
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -39,6 +40,7 @@ LONGEST = 2000
 LONGEST_REASON = 500
 MOST_NUMBERS, LONGEST_NUMBER = 40, 9
 MOST_TICKS = 100
+MOST_EARLY = 40  # answers about pairs of changes, with one booking
 LONGEST_FILE = 1_000_000  # characters; the files of a thousand wikis have 50,000
 LOCAL_TIME = "%Y-%m-%dT%H:%M"  # as browsers fill in a time
 TICK = re.compile(r"[0-9]{1,9}:[0-9a-f]{64}")  # key of a backport, and what was shown of it
@@ -377,38 +379,43 @@ class AnswerForm(forms.Form):
         return given
 
 
-class EarlyAnswersForm(forms.Form):
-    """How changes belong together, said while one of them is being booked; each may be left out."""
+def early_answers(given: QueryDict) -> list[Answer]:
+    """Return how changes belong together, as it was said while one of them was being booked.
 
-    MOST = 40
+    Args:
+        given: what was sent: any number of `coupling`, each with its `coupling-why`.
 
-    def __init__(self, given: QueryDict) -> None:
-        """Take what was sent; the reason for an answer has the name of its pair."""
-        super().__init__(given)
-        self._given = given
-
-    def clean(self) -> dict[str, Any]:
-        """Read every answer: two numbers and what was chosen."""
-        answers = []
-        for told in self._given.getlist("coupling")[: self.MOST]:
-            if not told:
-                continue
-            match = _EARLY_ANSWER.fullmatch(told)
-            if match is None:
-                raise forms.ValidationError("An answer about two changes cannot be read.")
-            pair, word, alone = match[1], match[4] or match[6], match[5] or OnlyFirst.NOTHING
-            reason = ProseField(max_length=LONGEST_REASON, required=False).clean(
-                self._given.get(f"coupling-why-{pair}", "")
-            )
-            ends = int(match[2]), int(match[3])
+    Raises:
+        ValidationError: an answer cannot be read, or a reason is too long.
+    """
+    reason = ProseField(max_length=LONGEST_REASON, required=False)
+    answers = []
+    for told, why in _early(given):
+        match = _EARLY_ANSWER.fullmatch(told)
+        if match is None:
+            raise forms.ValidationError("An answer about two changes cannot be read.")
+        low, high, order, alone, plain = match.groups()
+        if word := order or plain:
+            ends = int(low), int(high)
             first, then = reversed(ends) if word == "b-first" else ends
-            answers.append(Answer(first, then, ANSWER_KINDS[word], OnlyFirst(alone), reason))
-        return {"answers": answers}
+            meanwhile = OnlyFirst(alone or OnlyFirst.NOTHING)
+            answers.append(Answer(first, then, ANSWER_KINDS[word], meanwhile, reason.clean(why)))
+    return answers
+
+
+def early_reasons(given: QueryDict) -> dict[str, str]:
+    """Return the reasons that were typed with such answers, by pair, to be shown again."""
+    return {told.partition(":")[0]: visible_prose(why) for told, why in _early(given)}
+
+
+def _early(given: QueryDict) -> Iterator[tuple[str, str]]:
+    told = [one for one in given.getlist("coupling")[:MOST_EARLY] if one]
+    return zip_longest(told, given.getlist("coupling-why")[: len(told)], fillvalue="")
 
 
 _EARLY_ANSWER = re.compile(
-    r"(([1-9]\d{0,8})-([1-9]\d{0,8})):"
-    r"(?:([ab]-first):(nothing|degraded|outage)|(together|unrelated))"
+    r"([1-9]\d{0,8})-([1-9]\d{0,8}):"
+    r"(?:([ab]-first):(nothing|degraded|outage)|(together|unrelated))?"
 )
 ANSWER_KINDS = {
     "a-first": StatementKind.BEFORE,

@@ -270,14 +270,6 @@ def is_about(typed: QueryDict, question: object) -> bool:
 
 
 @register.filter
-def typed_reason(typed: object, question: object) -> str:
-    """Return the reason that was typed for the answer to a question, while something was booked."""
-    pair = "-".join(map(str, getattr(question, "pair", ())))
-    given = typed.get(f"coupling-why-{pair}") if isinstance(typed, QueryDict) else None
-    return visible_prose(given or "")
-
-
-@register.filter
 def coded(text: str) -> SafeString:
     """Show what stands between backticks as code."""
     parts = text.split("`")

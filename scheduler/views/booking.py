@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from django.contrib import messages
-from django.core.exceptions import NON_FIELD_ERRORS
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect
@@ -17,7 +17,13 @@ from scheduler.actors import actor_of
 from scheduler.adapters.ports import Unreadable
 from scheduler.domain import backports as domain
 from scheduler.domain.permissions import Act, may, require
-from scheduler.forms import BackportAnswersForm, BackportForm, EarlyAnswersForm, PreviewForm
+from scheduler.forms import (
+    BackportAnswersForm,
+    BackportForm,
+    PreviewForm,
+    early_answers,
+    early_reasons,
+)
 from scheduler.models import Backport, Change, Draft, User, Window
 from scheduler.queries import names_trusted_with
 from scheduler.services.backports import BackportAnswers, refusal_to_book, was_reverted
@@ -118,11 +124,11 @@ def _book(request: PageRequest, form: BackportForm) -> str | Refusal | None:
 
 def _said_of_pairs(request: PageRequest, form: BackportForm) -> list[Answer]:
     """Return what was said of pairs of changes; what cannot be read is an error of the form."""
-    said = EarlyAnswersForm(request.POST)
-    if not said.is_valid():
-        form.add_error("change", said.errors[NON_FIELD_ERRORS][0])
-    answers: list[Answer] = said.cleaned_data.get("answers", [])
-    return answers
+    try:
+        return early_answers(request.POST)
+    except ValidationError as unusable:
+        form.add_error("change", unusable)
+        return []
 
 
 def _reasons_against(named: tuple[Named, ...], along: tuple[int, ...]) -> list[str]:
@@ -284,7 +290,7 @@ def _shown(
     whole: dict[str, object] = {
         "section": "new",
         "said": set(request.POST.getlist("coupling")),
-        "reasons": request.POST,
+        "reasons": early_reasons(request.POST),
         "form": form,
         "drafts": drafts_of(request.user),
         "draft_key": request.POST.get("draft", ""),

@@ -281,9 +281,13 @@ class QuestionCard:
         return ("a-first", self.low), ("b-first", self.high)
 
     @property
+    def slug(self) -> str:
+        """The two numbers, as a form sends them."""
+        return f"{self.low.number}-{self.high.number}"
+
+    @property
     def choices(self) -> tuple[tuple[str, str], ...]:
         """Every answer, as a form of booking sends it, and in words."""
-        pair = f"{self.low.number}-{self.high.number}"
         alone = (
             ("nothing", "nothing breaks meanwhile"),
             ("degraded", "something does not work well meanwhile"),
@@ -291,12 +295,12 @@ class QuestionCard:
         )
         return (
             *(
-                (f"{pair}:{word}:{what}", f"{first.number} first; {means}")
+                (f"{self.slug}:{word}:{what}", f"{first.number} first; {means}")
                 for word, first in self.orders
                 for what, means in alone
             ),
-            (f"{pair}:together", "together, in one step"),
-            (f"{pair}:unrelated", "unrelated"),
+            (f"{self.slug}:together", "together, in one step"),
+            (f"{self.slug}:unrelated", "unrelated"),
         )
 
     @property

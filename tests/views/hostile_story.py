@@ -261,6 +261,7 @@ class Story:
             for at, (name, one) in enumerate(fields.items())
         }
         self.post("ada", "draft-save", **typed, change=self.words(0))
+        typed |= {"coupling": f"1000-1001:{self.words(0)}", "coupling-why": self.words(0, 450)}
         self.post("ada", "backport-new", (200,), **typed, change="1000", **{"look-up": "1"})
         self.post("ada", "backport-new", (422,), **typed, change=self.words(0))
 

@@ -189,7 +189,7 @@ def test_a_suspected_coupling_and_a_dependency_are_shown_before_booking(
 
     text = previewed(ada, f"{high} {SITUATIONS['chain_upper']}", window=window.pk)
 
-    assert f"<h3>{low} and {high}</h3>" in text
+    assert f"Do {low} and {high} belong together?" in text
     upper, lower = SITUATIONS["chain_upper"], SITUATIONS["chain_lower"]
     assert f"{upper} needs {lower} <span" in text
     assert "not booked in this window, new." in text
