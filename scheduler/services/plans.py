@@ -10,6 +10,7 @@ from django.db.models import F
 from scheduler.adapters.plan_document import document_of, evidence_document, render, time_text
 from scheduler.couplings import CONTESTED
 from scheduler.domain.coupling.questions import Question as Asked
+from scheduler.domain.errors import OutOfDate
 from scheduler.domain.lifecycle import Action, Status
 from scheduler.domain.planning.plan import Plan as Planned
 from scheduler.domain.planning.plan import PlanInput
@@ -44,6 +45,8 @@ from scheduler.services.fingerprints import (
     patch_set_of,
     unchecked_fingerprint_of,
 )
+
+MOST_NEWS = 3  # that a refusal tells of
 
 
 def take_turn(window: Window) -> None:
@@ -171,6 +174,37 @@ def end_lifting(
         payload={"rules": sorted({one.rule for one in taken_on})},
         at=at,
     )
+
+
+def out_of_date(window: Window, fingerprint: str) -> OutOfDate:
+    """Return the refusal of what was sent from a plan that is not the newest: what is new in it."""
+    shown = Plan.objects.filter(window=window, fingerprint=fingerprint).order_by("-version").first()
+    newest = newest_plan(window)
+    news = _news(shown.document, newest.document) if shown and newest else []
+    told = f": {'; '.join(news)}. Read it again." if news else "; read it again."
+    return OutOfDate(f"The plan changed since you opened it{told}")
+
+
+def _news(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return what somebody did between two plan documents of a window, a few words each."""
+
+    def said(document: Mapping[str, Any]) -> dict[tuple[int, ...], Mapping[str, Any]]:
+        return {tuple(sorted((one["first"], one["then"]))): one for one in document["statements"]}
+
+    def booked(document: Mapping[str, Any]) -> set[int]:
+        return {one["change"] for one in document["backports"]}
+
+    old, new = said(before), said(now)
+    answered = [pair for pair in new if new[pair] != old.get(pair)]
+    return [
+        *(
+            f"{new[pair]['by']} said how {pair[0]} and {pair[1]} belong together"
+            for pair in answered
+        ),
+        *(f"what was said of {a} and {b} does not count any more" for a, b in old.keys() - new),
+        *(f"{number} was booked" for number in sorted(booked(now) - booked(before))),
+        *(f"{number} left" for number in sorted(booked(before) - booked(now))),
+    ][:MOST_NEWS]
 
 
 def end_all_lifting(backport: Backport, at: datetime) -> None:

@@ -11,13 +11,13 @@ from scheduler.actors import actor_of, relations_to
 from scheduler.adapters.plan_document import evidence_in
 from scheduler.couplings import family_of, fixed_windows
 from scheduler.domain.coupling.background import names_to_dismiss, projects_of
-from scheduler.domain.errors import OutOfDate, Refused
+from scheduler.domain.errors import Refused
 from scheduler.domain.permissions import Act, Actor, Relation, may, require
 from scheduler.domain.statements import OnlyFirst, StatementKind
 from scheduler.models import Backport, Change, DismissedName, Question, Statement, User, Window
 from scheduler.queries import OPEN_STATUSES, newest_plan
 from scheduler.services.events import record
-from scheduler.services.plans import replan_window, take_turn
+from scheduler.services.plans import out_of_date, replan_window, take_turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +273,7 @@ def _take(on: OnPair) -> tuple[list[Window], datetime]:
     require(actor, Act.ANSWER_QUESTION, _part(actor, backports))
     plan = newest_plan(on.window)
     if plan is None or plan.fingerprint != on.plan_fingerprint:
-        raise OutOfDate("The plan changed since you opened it; read it again.")
+        raise out_of_date(on.window, on.plan_fingerprint)
     if on.window.is_locked or on.window.is_over(now):
         raise Refused("The queue of this window is fixed; unlock it first.")
     fixed = fixed_windows(now).filter(backports__change__in=[on.first, on.then]).first()

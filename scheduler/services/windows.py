@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from scheduler.actors import actor_of
 from scheduler.adapters.plan_document import time_text
-from scheduler.domain.errors import OutOfDate, Refused
+from scheduler.domain.errors import Refused
 from scheduler.domain.lifecycle import OPEN, Action, Status
 from scheduler.domain.permissions import Act, require
 from scheduler.domain.windows import BOOKABLE
@@ -21,7 +21,13 @@ from scheduler.queries import (
     newest_plan,
 )
 from scheduler.services.events import record
-from scheduler.services.plans import end_all_lifting, replan_window, take_turn, void_approval
+from scheduler.services.plans import (
+    end_all_lifting,
+    out_of_date,
+    replan_window,
+    take_turn,
+    void_approval,
+)
 from scheduler.services.runs import CHECK_IN_OPENS
 
 # A window that nobody has claimed by then is skipped (`reference/wikimedia.md` 1.1, "2021 on").
@@ -238,7 +244,7 @@ def lock_window(*, window: Window, by: User, plan_fingerprint: str) -> Window:
         )
     plan = replan_window(window=window, now=now, to_the_minute=True)
     if plan.fingerprint != plan_fingerprint:
-        raise OutOfDate("The plan changed since you opened it; read it again.")
+        raise out_of_date(window, plan_fingerprint)
     question = Question.objects.filter(window=window, closed_at__isnull=True).first()
     if question is not None:
         raise Refused(

@@ -193,6 +193,24 @@ def test_both_sides_are_told_that_an_answer_is_contested(
     assert set(Notification.objects.values_list("recipient__username", flat=True)) == {"ada", "dev"}
 
 
+def test_who_is_too_late_reads_what_is_new(
+    pair: tuple[Backport, Backport], window: Window, ada: User, rae: User
+) -> None:
+    before = shown(window)
+    answer(pair, ada)
+    with pytest.raises(OutOfDate, match=r"opened it: ada said how 1 and 2 belong together\. Read"):
+        answer(pair, rae, plan_fingerprint=before)
+    book(window, ada, 3, ECHO, OTHER_NAME)
+    with pytest.raises(OutOfDate, match="belong together; 3 was booked. Read it again"):
+        answer(pair, rae, plan_fingerprint=before)
+    before = shown(window)
+    contest(pair, rae)
+    with pytest.raises(OutOfDate, match="what was said of 1 and 2 does not count any more"):
+        answer(pair, rae, plan_fingerprint=before)
+    with pytest.raises(OutOfDate, match="since you opened it; read it again"):
+        answer(pair, rae, plan_fingerprint="0" * 64)
+
+
 def test_both_sides_are_told_when_a_question_comes_up_and_once(
     window: Window, ada: User, dev: User
 ) -> None:
