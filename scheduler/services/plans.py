@@ -195,13 +195,13 @@ def _news(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         return {one["change"] for one in document["backports"]}
 
     old, new = said(before), said(now)
-    answered = [pair for pair in new if new[pair] != old.get(pair)]
+    answered = [(new[pair]["by"], *pair) for pair in new if new[pair] != old.get(pair)]
     return [
+        *(f"{by} said how {a} and {b} belong together" for by, a, b in answered),
         *(
-            f"{new[pair]['by']} said how {pair[0]} and {pair[1]} belong together"
-            for pair in answered
+            f"what was said of {a} and {b} does not count any more"
+            for a, b in sorted(old.keys() - new)
         ),
-        *(f"what was said of {a} and {b} does not count any more" for a, b in old.keys() - new),
         *(f"{number} was booked" for number in sorted(booked(now) - booked(before))),
         *(f"{number} left" for number in sorted(booked(before) - booked(now))),
     ][:MOST_NEWS]

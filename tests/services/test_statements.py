@@ -201,7 +201,7 @@ def test_who_is_too_late_reads_what_is_new(
     with pytest.raises(OutOfDate, match=r"opened it: ada said how 1 and 2 belong together\. Read"):
         answer(pair, rae, plan_fingerprint=before)
     book(window, ada, 3, ECHO, OTHER_NAME)
-    with pytest.raises(OutOfDate, match="belong together; 3 was booked. Read it again"):
+    with pytest.raises(OutOfDate, match=r"belong together; 3 was booked\. Read it again"):
         answer(pair, rae, plan_fingerprint=before)
     before = shown(window)
     contest(pair, rae)
