@@ -191,7 +191,8 @@ class Change:
         Also in what was meant as a footer and is none, for it does not stand in the last paragraph.
         """
         named = dict.fromkeys("I" + digits.lower() for digits in _MENTIONED.findall(self.message))
-        return tuple(key for key in named if key not in {self.key, *self.depends_on})
+        known = {self.key, *self.depends_on}
+        return tuple(key for key in named if key not in known)
 
     @property
     def touches_l10n(self) -> bool:

@@ -20,6 +20,11 @@ class OnlyFirst(StrEnum):
     OUTAGE = "outage"
 
 
+def pair_of(one: int, other: int) -> tuple[int, int]:
+    """Return two change numbers, the smaller one first."""
+    return (one, other) if one < other else (other, one)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Statement:
     """One person's word on two changes; the order of the two matters for *before* only.

@@ -15,6 +15,7 @@ from scheduler.domain.lifecycle import Action, Status
 from scheduler.domain.planning.plan import Plan as Planned
 from scheduler.domain.planning.plan import PlanInput
 from scheduler.domain.planning.taken_on import plan_taking_on
+from scheduler.domain.statements import pair_of
 from scheduler.models import (
     Acknowledgement,
     Backport,
@@ -188,8 +189,8 @@ def out_of_date(window: Window, fingerprint: str) -> OutOfDate:
 def _news(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return what somebody did between two plan documents of a window, a few words each."""
 
-    def said(document: Mapping[str, Any]) -> dict[tuple[int, ...], Mapping[str, Any]]:
-        return {tuple(sorted((one["first"], one["then"]))): one for one in document["statements"]}
+    def said(document: Mapping[str, Any]) -> dict[tuple[int, int], Mapping[str, Any]]:
+        return {pair_of(one["first"], one["then"]): one for one in document["statements"]}
 
     def booked(document: Mapping[str, Any]) -> set[int]:
         return {one["change"] for one in document["backports"]}

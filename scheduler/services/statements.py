@@ -13,7 +13,7 @@ from scheduler.couplings import family_of, fixed_windows
 from scheduler.domain.coupling.background import names_to_dismiss, projects_of
 from scheduler.domain.errors import Refused
 from scheduler.domain.permissions import Act, Actor, Relation, may, require
-from scheduler.domain.statements import OnlyFirst, StatementKind
+from scheduler.domain.statements import OnlyFirst, StatementKind, pair_of
 from scheduler.models import Backport, Change, DismissedName, Question, Statement, User, Window
 from scheduler.queries import OPEN_STATUSES, newest_plan
 from scheduler.services.events import record
@@ -41,8 +41,7 @@ class OnPair:
     @property
     def numbers(self) -> tuple[int, int]:
         """Their numbers, the smaller one first."""
-        low, high = sorted((self.first.number, self.then.number))
-        return low, high
+        return pair_of(self.first.number, self.then.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +68,12 @@ def answer_what_is_asked(*, window: Window, by: User, answers: Iterable[Answer])
         A sentence for each answer that was not taken. What was booked stays booked.
     """
     not_taken = []
+    here = _booked_in(window)
     for answer in answers:
-        pair = sorted((answer.first, answer.then))
-        here = _booked_in(window)
-        asked = Question.objects.filter(
-            window=window, low=pair[0], high=pair[1], closed_at__isnull=True
-        )
-        named = f"What you said of {pair[0]} and {pair[1]} was not taken"
-        if not asked.exists() or not here.keys() >= {*pair}:
+        low, high = pair_of(answer.first, answer.then)
+        asked = Question.objects.filter(window=window, low=low, high=high, closed_at__isnull=True)
+        named = f"What you said of {low} and {high} was not taken"
+        if not asked.exists() or not here.keys() >= {low, high}:
             not_taken.append(f"{named}: the window does not ask about them now.")
             continue
         plan = newest_plan(window)

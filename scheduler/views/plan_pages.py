@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from scheduler.adapters.plan_document import evidence_in
+from scheduler.couplings import family_of
 from scheduler.domain import changes as domain
 from scheduler.domain.coupling.elsewhere import WHERE
 from scheduler.domain.coupling.evidence import ASK_ACROSS_FROM, ASK_FROM, Evidence
@@ -15,6 +16,7 @@ from scheduler.domain.planning.fitting import NOT_IN_QUEUE
 from scheduler.domain.planning.ways import Way
 from scheduler.domain.policy.findings import Place
 from scheduler.domain.policy.rules import RULES_BY_ID
+from scheduler.domain.statements import pair_of
 from scheduler.models import Backport, Change, Question, Statement
 from scheduler.views.excerpts import Excerpt, excerpts_of
 
@@ -139,7 +141,7 @@ class Entry:
     @property
     def family(self) -> tuple[str, str]:
         """What it has in common with its cherry-picks."""
-        return (self.change.project, self.change.change_id) if self.change else ("", "")
+        return family_of(self.change) if self.change else ("", "")
 
     @property
     def blocking(self) -> tuple[Objection, ...]:
@@ -504,17 +506,18 @@ class PlanPage:
 
     def _each_once(self, cards: Iterable[QuestionCard]) -> tuple[QuestionCard, ...]:
         """Return one card of those that share an answer, with the pairs of all the others."""
+        wanted = {card.pair for card in cards}
         sharing: dict[object, list[QuestionCard]] = {}
         for card in self._every_question:
             sharing.setdefault(card.shared_answer, []).append(card)
-        shown: dict[object, QuestionCard] = {}
-        for card in sorted(cards, key=lambda card: not card.is_of_one_branch):
-            shown.setdefault(card.shared_answer, card)
-        order = {key: place for place, key in enumerate(sharing)}
-        return tuple(
-            replace(card, also=tuple(one.pair for one in sharing[key] if one.pair != card.pair))
-            for key, card in sorted(shown.items(), key=lambda item: order[item[0]])
-        )
+        shown = []
+        for group in sharing.values():
+            own = [card for card in group if card.pair in wanted]
+            if own:
+                first = next((card for card in own if card.is_of_one_branch), own[0])
+                others = tuple(card.pair for card in group if card.pair != first.pair)
+                shown.append(replace(first, also=others))
+        return tuple(shown)
 
     @cached_property
     def _every_question(self) -> tuple[QuestionCard, ...]:
@@ -545,7 +548,7 @@ class PlanPage:
         )
 
     def _answer(self, said: Mapping[str, Any]) -> AnswerCard:
-        low, high = sorted((said["first"], said["then"]))
+        low, high = pair_of(said["first"], said["then"])
         asked, kept = self.asked_last.get((low, high)), self.answers_kept.get((low, high))
         card = QuestionCard(
             low=self.entry(low),

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from scheduler.actors import actor_of
 from scheduler.domain.permissions import Act, Actor, may
+from scheduler.domain.planning.ways import UNANSWERED
 from scheduler.forms import ApproveSeveralForm
 from scheduler.models import Backport, User
 from scheduler.queries import newest_plan
@@ -29,7 +30,6 @@ from scheduler.views.waiting import Waiting, waiting_for
 from scheduler.views.windows import plan_page
 
 INBOX = "scheduler/reviews/inbox.html"
-UNANSWERED = "coupling-unanswered"  # the rule that holds what is asked about
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from scheduler.actors import actor_of
 from scheduler.adapters.plan_document import document_of
 from scheduler.domain.permissions import Act, may
 from scheduler.domain.planning.ways import Way
+from scheduler.domain.statements import pair_of
 from scheduler.forms import MoveWindowForm, ReasonForm
 from scheduler.models import Plan, User, Window
 from scheduler.queries import (
@@ -143,8 +144,9 @@ def plan_page(
     now = timezone.now()
     backports = backports_in([window]).get(window.pk, {})
     said = plan.document.get("statements", ()) if plan else ()
-    pairs = {(min(ends), max(ends)) for one in said for ends in [(one["first"], one["then"])]}
-    shown = {*numbers_in(result), *(number for pair in pairs for number in pair)}
+    pairs = {pair_of(one["first"], one["then"]) for one in said}
+    spoken_of = {number for pair in pairs for number in pair}
+    shown = numbers_in(result) | spoken_of
     return PlanPage(
         result=result,
         changes=changes_named(shown),
@@ -157,7 +159,7 @@ def plan_page(
         ways=ways or {},
         diffs=diffs_asked_about(result),
         elsewhere=booked_elsewhere(shown, backports),
-        answers_kept=answers_in_force(number for pair in pairs for number in pair),
+        answers_kept=answers_in_force(spoken_of),
         asked_last=last_asked(pairs),
     )
 

@@ -37,7 +37,7 @@ class Advice:
     Attributes:
         word: `first`, `together` or `ask`.
         first: the change that should go first; None unless the word is `first`.
-        because: what speaks for that, what weighs most first.
+        because: what speaks for either, what weighs most first; nothing where the word is `ask`.
     """
 
     word: str
@@ -51,11 +51,9 @@ def advice_on(sides: Sides, rarity: Rarity) -> Advice:
         if _gives_up_unique(here):
             return Advice(FIRST, here.one.number, (_gives_up_before(here),))
     if any(_moves(here, rarity) for here in sides.both_ways()):
-        return Advice(TOGETHER)
-    if any(
-        _counts(n, rarity) for n in sides.ones.names.changed.keys() & sides.others.names.changed
-    ):
-        return Advice(TOGETHER)
+        return Advice(TOGETHER, because=("what leaves the one comes in the other",))
+    if _changes_alike(sides, rarity):
+        return Advice(TOGETHER, because=("both change what one name is",))
     if any(_meets_nothing(here, rarity) for here in sides.both_ways()):
         return Advice(ASK)
     ones, others = (list(_votes(here, rarity)) for here in sides.both_ways())
@@ -85,6 +83,12 @@ def _moves(here: Sides, rarity: Rarity) -> bool:
         return True
     moved = here.ones.names.given_up.keys() & here.others.names.defined.keys()
     return any(_counts(name, rarity) for name in moved)
+
+
+def _changes_alike(sides: Sides, rarity: Rarity) -> bool:
+    """Return whether both change what a name is: the two ends of an interface."""
+    both = sides.ones.names.changed.keys() & sides.others.names.changed
+    return any(_counts(name, rarity) for name in both)
 
 
 def _meets_nothing(here: Sides, rarity: Rarity) -> bool:

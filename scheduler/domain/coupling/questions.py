@@ -38,7 +38,7 @@ class Question:
         advice: `first`, `together` or `ask`.
         first: the change advised to go first; None unless the advice is `first`.
         evidence: what speaks for it.
-        because: what speaks for that one to go first, what weighs most first.
+        because: what speaks for that advice, what weighs most first.
     """
 
     changes: Pair

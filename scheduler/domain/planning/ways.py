@@ -24,7 +24,8 @@ from scheduler.domain.statements import Statement, StatementKind
 from scheduler.domain.windows import Freeze, Window
 
 _L10N = frozenset({"i18n", "languages"})
-_NOT_APPROVED, _UNANSWERED, _UNDONE = "not-approved", "coupling-unanswered", "train-would-undo"
+UNANSWERED = "coupling-unanswered"  # the rule that holds what is asked about
+_NOT_APPROVED, _UNDONE = "not-approved", "train-would-undo"
 _LACKING = frozenset(
     {"dependency-not-in-branch", "dependency-not-in-live", "dependency-not-in-upcoming"}
 )
@@ -135,7 +136,7 @@ class _Search:
     def _things(self) -> Iterator[tuple[WayKind, str, PlanInput]]:
         if not self.rules:
             yield WayKind.APPROVE, "have somebody else approve it", self.given
-        if _UNANSWERED in self.rules:
+        if UNANSWERED in self.rules:
             yield from self._answered()
         if self.change.touches_l10n:
             yield from self._without_l10n()
