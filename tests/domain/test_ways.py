@@ -95,6 +95,23 @@ def test_the_answer_that_a_way_takes_for_granted_stands_in_it(
     assert found.deed == f"say how it belongs together with 2 (if {told})"
 
 
+def test_nobody_is_led_away_from_a_question_to_another_window() -> None:
+    """The window has one slot, which 3 has: only apart from 2 would 1 not be asked about."""
+    other, asked = {"n": 3}, {"n": 2, "bug": "T4711", "in": "config"}
+    later = (Later(window(24), Numbers()),)
+    alone = given(
+        other, {"n": 1, "bug": "T4711", "asked": {"urgency": "low"}}, policy={"max_patches": 1}
+    )
+    assert ways_into_queue(alone, later, only={1})[1][0].kind is WayKind.LATER
+    case = given(
+        other,
+        {"n": 1, "bug": "T4711", "asked": {"urgency": "low"}},
+        asked,
+        policy={"max_patches": 1},
+    )
+    assert ways_into_queue(case, later, only={1}) == {}
+
+
 def test_nobody_is_led_to_say_unrelated_against_the_evidence() -> None:
     """2 goes first, and does not go: that they are unrelated would let 1 start, and is no way."""
     case = given({"n": 1}, {"n": 2, "in": "config", "asked": {"approved": False}})

@@ -120,6 +120,8 @@ class _Search:
         way = self._first(self._things())
         if way is not None:
             yield way
+        if UNANSWERED in self.rules:  # apart from the other one it would be asked about as well
+            return
         if way is None or way.kind is WayKind.CHERRY_PICK:
             other = self._first(self._later(later))
             if other is not None:
